@@ -1,0 +1,138 @@
+"""The loss as a module: `MultiTaskLoss`, a drop-in criterion with its own log-variances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mtl_cuda import functional
+from mtl_cuda.functional import Target
+from mtl_cuda.tasks import Task
+
+
+@dataclass(frozen=True)
+class MultiTaskLossOutput:
+    """The weighed loss and, by task name, what it is made of.
+
+    Attributes:
+        total: scalar; call ``backward()`` on it. May be negative.
+        losses: raw loss of each task (differentiable scalars), 0 where no pixel is valid.
+        weights: the factor each raw loss has in the total (no gradient).
+        sigmas: the learned noise scale ``exp(s/2)`` of each task (no gradient); empty where the
+            weights are fixed.
+        valid: number of valid pixels of each task (int64 scalars).
+    """
+
+    total: Tensor
+    losses: dict[str, Tensor]
+    weights: dict[str, Tensor]
+    sigmas: dict[str, Tensor]
+    valid: dict[str, Tensor]
+
+
+class MultiTaskLoss(nn.Module):
+    """Several dense losses in one fused op, weighed by learned uncertainty or by fixed numbers.
+
+    With ``weighting="uncertainty"`` every task has a log-variance ``s = log sigma**2``, a parameter
+    that trains along with the network (Kendall, Gal, Cipolla, CVPR 2018, equation 7; the form per
+    likelihood is in :mod:`mtl_cuda.tasks`). Give the optimizer ``log_variances`` without weight
+    decay. With a mapping of task name to number the total is the weighed sum of the raw losses.
+
+    Args:
+        tasks: by name, what each prediction is; their order is that of ``log_variances``.
+        weighting: ``"uncertainty"``, or a fixed weight >= 0 for each task.
+        initial_log_variance: where every ``s`` starts (0 is sigma = 1), or one number per task.
+        align_corners: as in ``torch.nn.functional.interpolate``, for low-resolution predictions.
+        validate: raise on bad labels also where that costs a synchronisation (CUDA); on the CPU
+            labels are always checked. The environment variable MTL_CUDA_VALIDATE=1 turns it on.
+
+    Raises:
+        ValueError: no task, an unknown weighting, or weights that do not match the tasks.
+
+    Example:
+        >>> criterion = MultiTaskLoss({"semantic": CrossEntropyTask(19), "depth": L1Task()})
+        >>> out = criterion(predictions, targets)
+        >>> out.total.backward()
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        weighting: str | Mapping[str, float] = "uncertainty",
+        *,
+        initial_log_variance: float | Mapping[str, float] = 0.0,
+        align_corners: bool = False,
+        validate: bool = False,
+    ) -> None:
+        super().__init__()
+        if not tasks:
+            raise ValueError("tasks: expected at least one task, got none")
+        self.tasks = dict(tasks)
+        self.align_corners = align_corners
+        self.validate = validate
+        self.fixed_weights: dict[str, float] | None = None
+        self.log_variances: nn.Parameter | None = None
+        if isinstance(weighting, str):
+            if weighting != "uncertainty":
+                raise ValueError(
+                    "weighting: expected 'uncertainty' or a mapping of task name to weight, "
+                    f"got {weighting!r}"
+                )
+            initial = _per_task(initial_log_variance, self.tasks, "initial_log_variance")
+            self.log_variances = nn.Parameter(torch.tensor(initial, dtype=torch.float32))
+        else:
+            values = _per_task(weighting, self.tasks, "weighting")
+            self.fixed_weights = dict(zip(self.tasks, values))
+
+    def forward(
+        self, predictions: Mapping[str, Tensor], targets: Mapping[str, Target]
+    ) -> MultiTaskLossOutput:
+        """Weigh the losses of one batch.
+
+        Args:
+            predictions: by task name, [B,C,h,w] in float32, float16, bfloat16 or float64.
+            targets: by task name, on the grid [B,H,W] as the task describes it.
+
+        Raises:
+            ValueError, TypeError: as :func:`mtl_cuda.functional.multi_task_loss`.
+        """
+        terms = functional.multi_task_loss(
+            predictions,
+            targets,
+            self.tasks,
+            log_variances=self.log_variances,
+            weights=self.fixed_weights,
+            align_corners=self.align_corners,
+            validate=self.validate,
+        )
+        sigmas: dict[str, Tensor] = {}
+        if self.log_variances is not None:
+            scales = functional.clamped(self.log_variances.detach()).mul(0.5).exp()
+            sigmas = dict(zip(self.tasks, scales.unbind()))
+        return MultiTaskLossOutput(
+            total=terms.total,
+            losses=dict(zip(self.tasks, terms.losses.unbind())),
+            weights=dict(zip(self.tasks, terms.weights.unbind())),
+            sigmas=sigmas,
+            valid=dict(zip(self.tasks, terms.valid.unbind())),
+        )
+
+    def extra_repr(self) -> str:
+        """Tasks and weighting, one line each."""
+        lines = [f"{name}: {task}" for name, task in self.tasks.items()]
+        return "\n".join([*lines, f"weighting={self.fixed_weights or 'uncertainty'}"])
+
+
+def _per_task(
+    value: float | Mapping[str, float], tasks: Mapping[str, Task], argument: str
+) -> list[float]:
+    if not isinstance(value, Mapping):
+        return [float(value)] * len(tasks)
+    if set(value) != set(tasks):
+        raise ValueError(
+            f"{argument}: expected one number for each of {sorted(tasks)}, got {sorted(value)}"
+        )
+    return [float(value[name]) for name in tasks]

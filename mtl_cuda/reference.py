@@ -1,0 +1,164 @@
+"""The specification in plain PyTorch: what every native op computes, slow and easy to read.
+
+These functions are the oracle of the tests and run on any device and in any floating dtype, with
+ordinary autograd. No op ever falls back on them silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtl_cuda.tasks import LOG_VARIANCE_RANGE, CrossEntropyTask, InstanceOffsetTask, L1Task, Task
+
+Target = Tensor | tuple[Tensor, Tensor]
+
+
+class LossTerms(NamedTuple):
+    """The weighed loss and its parts, one entry per task in the order of the tasks.
+
+    Attributes:
+        total: scalar; the weighed sum.
+        losses: [T] raw loss of each task, 0 where it has no valid pixel.
+        weights: [T] the factor that the task's raw loss has in the total; no gradient.
+        valid: [T] int64, number of valid pixels.
+    """
+
+    total: Tensor
+    losses: Tensor
+    weights: Tensor
+    valid: Tensor
+
+
+def instance_centroids(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Centroid and size of every instance: see :func:`mtl_cuda.functional.instance_centroids`."""
+    batch, height, width = ids.shape
+    largest = int(ids.max()) if ids.numel() else 0
+    one_hot = F.one_hot(ids.long().flatten(1), largest + 1)[..., 1:].to(torch.float64)
+    rows, columns = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64, device=ids.device),
+        torch.arange(width, dtype=torch.float64, device=ids.device),
+        indexing="ij",
+    )
+    points = torch.stack([columns.flatten(), rows.flatten()], dim=1)
+    counts = one_hot.sum(dim=1)
+    sums = torch.einsum("bpk,pd->bkd", one_hot, points)
+    return sums / counts[..., None], counts.long()
+
+
+def instance_offsets(ids: Tensor) -> Tensor:
+    """Vectors centroid - pixel [B,2,H,W] in float64, channel 0 = x, 1 = y; NaN where id is 0."""
+    batch, height, width = ids.shape
+    centroids, _ = instance_centroids(ids)
+    nowhere = torch.full((batch, 1, 2), torch.nan, dtype=torch.float64, device=ids.device)
+    table = torch.cat([nowhere, centroids], dim=1)
+    targets = table[torch.arange(batch, device=ids.device)[:, None, None], ids.long()]
+    columns = torch.arange(width, dtype=torch.float64, device=ids.device)
+    rows = torch.arange(height, dtype=torch.float64, device=ids.device)
+    return torch.stack([targets[..., 0] - columns, targets[..., 1] - rows[:, None]], dim=1)
+
+
+def cross_entropy(
+    logits: Tensor, target: Tensor, task: CrossEntropyTask, scale: Tensor | float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Mean of -log softmax(scale * logits)[target] and the number of valid pixels."""
+    valid = target != task.ignore_index
+    if not valid.any():
+        return logits.new_zeros(()), valid.sum()
+    picked = logits.permute(0, 2, 3, 1)[valid] * scale
+    weights = None
+    if task.class_weights is not None:
+        weights = torch.tensor(task.class_weights, dtype=picked.dtype, device=picked.device)
+        if weights[target[valid].long()].sum() == 0:
+            return logits.new_zeros(()), valid.sum()
+    loss = F.cross_entropy(
+        picked, target[valid].long(), weights, label_smoothing=task.label_smoothing
+    )
+    return loss, valid.sum()
+
+
+def l1(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean over valid pixels of sum over channels |prediction - target|, and their number."""
+    target = target.unsqueeze(1) if target.dim() == 3 else target
+    valid = ~target.isnan().any(dim=1)
+    if mask is not None:
+        valid &= mask
+    if not valid.any():
+        return prediction.new_zeros(()), valid.sum()
+    distance = (
+        prediction.permute(0, 2, 3, 1)[valid]
+        - target.to(prediction.dtype).permute(0, 2, 3, 1)[valid]
+    ).abs()
+    return distance.sum(dim=1).mean(), valid.sum()
+
+
+def _raw_loss(
+    task: Task, prediction: Tensor, target: Target, scale: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    if isinstance(task, CrossEntropyTask):
+        assert isinstance(target, Tensor)
+        return cross_entropy(prediction, target, task, scale)
+    if isinstance(task, InstanceOffsetTask):
+        assert isinstance(target, Tensor)
+        return l1(prediction, instance_offsets(target))
+    values, mask = target if isinstance(target, tuple) else (target, None)
+    return l1(prediction, values, mask)
+
+
+def upsample(prediction: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+    """Bilinear interpolation to ``size``; a prediction that has the size is returned as it is."""
+    if prediction.shape[-2:] == size:
+        return prediction
+    return F.interpolate(prediction, size=size, mode="bilinear", align_corners=align_corners)
+
+
+def multi_task_loss(
+    predictions: Mapping[str, Tensor],
+    targets: Mapping[str, Target],
+    tasks: Mapping[str, Task],
+    log_variances: Tensor | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> LossTerms:
+    """The weighed loss: see :func:`mtl_cuda.functional.multi_task_loss`."""
+    total: Tensor | float = 0.0
+    losses, factors, counts = [], [], []
+    for index, (name, task) in enumerate(tasks.items()):
+        target = targets[name]
+        grid = target[0] if isinstance(target, tuple) else target
+        prediction = upsample(predictions[name], (grid.shape[-2], grid.shape[-1]))
+        if prediction.dtype in (torch.float16, torch.bfloat16):
+            prediction = prediction.float()
+        one = prediction.new_ones(())
+        if weights is not None:
+            loss, count = _raw_loss(task, prediction, target, 1.0)
+            factor = one * float(weights[name])
+            term = factor * loss
+        else:
+            if log_variances is None:
+                raise ValueError("log_variances: expected a tensor where weights are not given")
+            s = log_variances[index].clamp(*LOG_VARIANCE_RANGE)
+            scale = torch.exp(-s) if task.likelihood == "scaled_softmax" else 1.0
+            loss, count = _raw_loss(task, prediction, target, scale)
+            factor = {
+                "softmax": torch.exp(-s),
+                "scaled_softmax": one,
+                "gaussian": torch.exp(-s) / 2,
+                "laplace": torch.exp(-s / 2),
+            }[task.likelihood]
+            term = factor * loss
+            if task.likelihood != "scaled_softmax":
+                term = term + s / 2
+        if count > 0:
+            total = total + term
+        else:
+            total = total + prediction[:0].sum() + 0.0 * loss
+        losses.append(loss)
+        factors.append(factor.detach())
+        counts.append(count)
+    return LossTerms(
+        torch.as_tensor(total), torch.stack(losses), torch.stack(factors), torch.stack(counts)
+    )

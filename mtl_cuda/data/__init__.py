@@ -1,0 +1,1 @@
+"""Data sets, their file formats, and the way from files to training samples."""

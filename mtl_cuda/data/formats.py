@@ -57,7 +57,7 @@ def decode_disparity(stored: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """
     if stored.dtype != np.uint16:
         raise TypeError(f"stored disparities must be uint16, got {stored.dtype}")
-    disparity = (stored.astype(np.float32) - 1) / _DISPARITY_STEPS
+    disparity = (stored.astype(np.float32) - 1) / np.float32(_DISPARITY_STEPS)
     disparity[stored == 0] = np.nan
     return disparity
 

@@ -1,0 +1,19 @@
+"""How good predictions are: sums over batches, and the constant prediction to compare with."""
+
+from mtl_cuda.metrics.constant import ConstantBaseline
+from mtl_cuda.metrics.depth import InverseDepthMetric
+from mtl_cuda.metrics.instance import OffsetMetric, target_offsets
+from mtl_cuda.metrics.scene import MetricInfo, SceneMetrics, describe
+from mtl_cuda.metrics.semantic import SegmentationMetric, predicted_classes
+
+__all__ = [
+    "ConstantBaseline",
+    "InverseDepthMetric",
+    "MetricInfo",
+    "OffsetMetric",
+    "SceneMetrics",
+    "SegmentationMetric",
+    "describe",
+    "predicted_classes",
+    "target_offsets",
+]

@@ -1,0 +1,115 @@
+"""All metrics of a scene at once, under the names that tables and files use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mtl_cuda.data.info import DatasetInfo
+from mtl_cuda.metrics.accumulate import SumMetric
+from mtl_cuda.metrics.depth import InverseDepthMetric
+from mtl_cuda.metrics.instance import OffsetMetric
+from mtl_cuda.metrics.semantic import SegmentationMetric
+
+TASKS = ("semantic", "instance", "depth")
+"""Names of the tasks that a scene has."""
+
+
+class SceneMetrics:
+    """The metrics of each task; their names carry the task's name, as in "semantic/miou".
+
+    Args:
+        info: class names and the unit of depth.
+        tasks: names of the tasks to measure.
+
+    Raises:
+        ValueError: an unknown task.
+    """
+
+    def __init__(self, info: DatasetInfo, tasks: Collection[str] = TASKS) -> None:
+        check_tasks(tasks)
+        makers: dict[str, Callable[[], SumMetric]] = {
+            "semantic": lambda: SegmentationMetric(info.class_names),
+            "instance": OffsetMetric,
+            "depth": lambda: InverseDepthMetric(info.depth_unit or "px"),
+        }
+        self._metrics = {task: makers[task]() for task in TASKS if task in tasks}
+
+    def update(self, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+        """Count a batch; entries of other names are left alone.
+
+        Args:
+            predictions: at the size of the targets: "semantic" classes (integers [B,H,W], see
+                :func:`predicted_classes`), "instance" vectors [B,2,H,W], "depth" [B,1,H,W].
+            targets: "semantic" [B,H,W], "instance" ids [B,H,W], "depth" [B,H,W].
+
+        Raises:
+            KeyError: a task is missing from either.
+            TypeError, ValueError: from the metric of a task.
+        """
+        for task, metric in self._metrics.items():
+            metric.update(predictions[task], targets[task])
+
+    def compute(self) -> dict[str, float]:
+        """Every metric of every task, by "<task>/<metric>"."""
+        return {
+            f"{task}/{name}": value
+            for task, metric in self._metrics.items()
+            for name, value in metric.compute().items()
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of the sums of each task."""
+        return {task: metric.state() for task, metric in self._metrics.items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Replace the sums of every task by those of `state`."""
+        for task, metric in self._metrics.items():
+            metric.load_state(state[task])
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        for metric in self._metrics.values():
+            metric.reset()
+
+
+def check_tasks(tasks: Collection[str]) -> None:
+    """Raise ValueError where `tasks` names one that a scene does not have."""
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise ValueError(f"tasks: expected names from {TASKS}, got {unknown}")
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How a metric is shown: multiply by `factor`, write `unit` behind it."""
+
+    label: str
+    unit: str
+    higher_is_better: bool
+    factor: float = 1.0
+
+
+def describe(key: str, depth_unit: str | None) -> MetricInfo:
+    """How to show the metric that :meth:`SceneMetrics.compute` calls `key`.
+
+    Raises:
+        ValueError: there is no such metric.
+    """
+    depth = "Disparity" if depth_unit == "px" else "Inverse depth"
+    unit = depth_unit or "px"
+    known = {
+        "semantic/miou": MetricInfo("Mean IoU", "%", True, 100.0),
+        "semantic/pixel_accuracy": MetricInfo("Pixel accuracy", "%", True, 100.0),
+        "instance/mean_error": MetricInfo("Instance vectors, mean error", "px", False),
+        "instance/rms_error": MetricInfo("Instance vectors, RMS error", "px", False),
+        "depth/mean_error": MetricInfo(f"{depth}, mean error", unit, False),
+        "depth/rms_error": MetricInfo(f"{depth}, RMS error", unit, False),
+    }
+    if key.startswith("semantic/iou/"):
+        return MetricInfo(f"IoU, {key.removeprefix('semantic/iou/')}", "%", True, 100.0)
+    if key not in known:
+        raise ValueError(f"key: expected a metric of SceneMetrics, got {key!r}")
+    return known[key]

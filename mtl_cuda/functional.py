@@ -1,11 +1,165 @@
-"""Stopgap: replaced by the native op."""
+"""The ops as functions: checked arguments, tasks by name."""
+
 from __future__ import annotations
-from mtl_cuda import reference
-from mtl_cuda.reference import LossTerms, Target
-from mtl_cuda.tasks import LOG_VARIANCE_RANGE
 
-def clamped(s):
-    return s.clamp(*LOG_VARIANCE_RANGE)
+from collections.abc import Mapping
 
-def multi_task_loss(predictions, targets, tasks, log_variances=None, weights=None, align_corners=False, validate=False):
-    return reference.multi_task_loss(predictions, targets, tasks, log_variances, weights)
+import torch
+from torch import Tensor
+
+from mtl_cuda import checks
+from mtl_cuda.ops import multi_task_loss as loss_op
+from mtl_cuda.reference import LossTerms, Target, upsample
+from mtl_cuda.tasks import (
+    LOG_VARIANCE_RANGE,
+    MAX_INSTANCE_ID,
+    CrossEntropyTask,
+    InstanceOffsetTask,
+    Task,
+)
+
+__all__ = ["LossTerms", "Target", "clamped", "instance_centroids", "multi_task_loss"]
+
+
+def clamped(log_variances: Tensor) -> Tensor:
+    """Log-variances as the loss uses them: within [-10, 10]."""
+    return log_variances.clamp(*LOG_VARIANCE_RANGE)
+
+
+def multi_task_loss(
+    predictions: Mapping[str, Tensor],
+    targets: Mapping[str, Target],
+    tasks: Mapping[str, Task],
+    log_variances: Tensor | None = None,
+    weights: Mapping[str, float] | None = None,
+    align_corners: bool = False,
+    validate: bool = False,
+) -> LossTerms:
+    """Losses of several dense tasks and their weighed sum, with all gradients in one pass.
+
+    Per task the raw loss is the sum over valid pixels of the pixel loss, divided by their number
+    in the batch; :mod:`mtl_cuda.tasks` says what the total gets of it (Kendall, Gal, Cipolla,
+    CVPR 2018, equations 5 to 10). A task without a valid pixel adds nothing: no loss, no s/2, zero
+    gradients. Results are bitwise the same for every number of threads. Second derivatives do not
+    exist: ``create_graph=True`` raises a RuntimeError in the backward pass.
+
+    Args:
+        predictions: by task name, [B,C,h,w] of float32, float16, bfloat16 or float64, with any
+            strides; never written to. A prediction that is smaller or larger than its target is
+            interpolated bilinearly.
+        targets: by task name. Cross-entropy: classes [B,H,W] of uint8, int16, int32 or int64.
+            Instance offsets: ids [B,H,W] of the same types, 0 = no instance. L1: values [B,C,H,W]
+            (or [B,H,W] for one channel) with NaN = invalid, or ``(values, mask)`` with a bool mask
+            [B,H,W], true = valid.
+        tasks: by name; their order is the order of ``log_variances`` and of the results.
+        log_variances: [T] float32 or float64, s = log sigma**2 per task; clamped to [-10, 10].
+        weights: instead of log-variances, a fixed weight >= 0 for each task.
+        align_corners: of the interpolation, as in ``torch.nn.functional.interpolate``.
+        validate: check labels where that costs a synchronisation (on the CPU it is always done).
+
+    Raises:
+        TypeError: an argument is no tensor, or of a type that the task does not take.
+        ValueError: a missing name, a wrong shape, batch, device or number of log-variances; a
+            label that is neither a class nor ``ignore_index``; an id below 0 or above 65535.
+        NotImplementedError: predictions on a device that has no kernel.
+    """
+    names = list(tasks)
+    checks.check_names(predictions, tasks, "predictions")
+    checks.check_names(targets, tasks, "targets")
+    if (log_variances is None) == (weights is None):
+        raise ValueError("log_variances, weights: expected exactly one of the two")
+    given = [
+        checks.check_prediction(predictions[name], task, f"predictions[{name!r}]")
+        for name, task in tasks.items()
+    ]
+    _check_devices(given, names)
+    pairs = [
+        checks.check_target(targets[name], task, prediction, f"targets[{name!r}]")
+        for (name, task), prediction in zip(tasks.items(), given)
+    ]
+    if weights is not None:
+        factors = checks.check_weights(weights, tasks)
+        likelihoods = [loss_op.LIKELIHOODS.index("fixed")] * len(names)
+    else:
+        log_variances = checks.check_log_variances(log_variances, len(names), given[0].device)
+        factors = [1.0] * len(names)
+        likelihoods = [loss_op.LIKELIHOODS.index(task.likelihood) for task in tasks.values()]
+    full = [
+        upsample(prediction, (target.shape[-2], target.shape[-1]), align_corners)
+        for prediction, (target, _) in zip(given, pairs)
+    ]
+    recording = torch.is_grad_enabled()
+    result = loss_op.multi_task_loss(
+        full,
+        [target for target, _ in pairs],
+        [mask for _, mask in pairs],
+        [_class_weights(task, given[0].device) for task in tasks.values()],
+        log_variances,
+        [_kind(task) for task in tasks.values()],
+        likelihoods,
+        factors,
+        [task.ignore_index if isinstance(task, CrossEntropyTask) else 0 for task in tasks.values()],
+        [
+            task.label_smoothing if isinstance(task, CrossEntropyTask) else 0.0
+            for task in tasks.values()
+        ],
+        [recording and prediction.requires_grad for prediction in full],
+        "\n".join(names),
+    )
+    return LossTerms(result.total, result.losses, result.weights, result.valid)
+
+
+def instance_centroids(ids: Tensor, instances: int | None = None) -> tuple[Tensor, Tensor]:
+    """Centroid and size of every instance of every image.
+
+    Args:
+        ids: [B,H,W] of uint8, int16, int32 or int64; 0 = no instance, 1..K number the instances.
+        instances: K; where None, the largest id (on a GPU finding it synchronises).
+
+    Returns:
+        centroids [B,K,2] float32, (x, y) in pixels with pixel (row r, column c) at (c, r), NaN for
+        ids that an image does not have; and counts [B,K] int64, pixels per instance.
+
+    Raises:
+        TypeError: ``ids`` is no integer tensor.
+        ValueError: another shape, an id below 0, or one above ``instances`` or 65535.
+    """
+    checks.check_dtype(checks.check_tensor(ids, "ids"), checks.LABEL_DTYPES, "ids")
+    if ids.dim() != 3:
+        raise ValueError(f"ids: expected [B,H,W], got {list(ids.shape)}")
+    if instances is None:
+        instances = int(ids.max()) if ids.numel() else 0
+    if not 0 <= instances <= MAX_INSTANCE_ID:
+        raise ValueError(
+            f"instances: expected 0 to {MAX_INSTANCE_ID}, got {instances}; number the instances "
+            "of each image from 1"
+        )
+    centroids, counts = torch.ops.mtl_cuda.instance_centroids(ids, instances)
+    return centroids, counts
+
+
+def _kind(task: Task) -> int:
+    if isinstance(task, CrossEntropyTask):
+        return loss_op.CROSS_ENTROPY
+    return loss_op.INSTANCE_OFFSET if isinstance(task, InstanceOffsetTask) else loss_op.L1
+
+
+def _class_weights(task: Task, device: torch.device) -> Tensor | None:
+    if not isinstance(task, CrossEntropyTask) or task.class_weights is None:
+        return None
+    return torch.tensor(task.class_weights, dtype=torch.float64, device=device)
+
+
+def _check_devices(predictions: list[Tensor], names: list[str]) -> None:
+    device = predictions[0].device
+    if device.type != "cpu":
+        raise NotImplementedError(
+            f"predictions: expected tensors on the CPU, got {device}: this version has no kernel "
+            "there; mtl_cuda.reference.multi_task_loss runs on any device"
+        )
+    for name, prediction in zip(names, predictions):
+        if prediction.device != device:
+            raise ValueError(
+                f"predictions[{name!r}]: expected a tensor on {device} like "
+                f"predictions[{names[0]!r}], got one on {prediction.device}"
+            )

@@ -1,0 +1,120 @@
+// The loss ops in Python: tensors come as (address, dtype code, sizes, strides).
+#include "loss/loss.h"
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "bindings/ops.h"
+#include "loss/bad_label.h"
+#include "loss/instances.h"
+
+namespace py = pybind11;
+
+namespace mtl {
+namespace {
+
+// Sizes and strides are those of [B,C,H,W], or of [B,H,W]: a map of one channel.
+using PyTensor = std::tuple<uintptr_t, int, std::vector<int64_t>, std::vector<int64_t>>;
+
+TensorView view_of(const PyTensor& tensor) {
+  TensorView view;
+  const auto& [address, dtype, sizes, strides] = tensor;
+  if ((sizes.size() != 3 && sizes.size() != 4) || strides.size() != sizes.size()) {
+    throw std::invalid_argument("a tensor of the loss has three or four dimensions");
+  }
+  view.data = reinterpret_cast<void*>(address);
+  view.dtype = static_cast<DType>(dtype);
+  view.sizes[1] = 1;
+  const bool map = sizes.size() == 3;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    const size_t place = map && d > 0 ? d + 1 : d;
+    view.sizes[place] = sizes[d];
+    view.strides[place] = strides[d];
+  }
+  return view;
+}
+
+TensorView view_of(const std::optional<PyTensor>& tensor) {
+  return tensor ? view_of(*tensor) : TensorView{};
+}
+
+LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const PyTensor& target,
+                   const std::optional<PyTensor>& mask, const std::optional<PyTensor>& gradient,
+                   std::vector<double> class_weights, int64_t ignore_index,
+                   double label_smoothing, double log_variance, double fixed_weight) {
+  LossTask task;
+  task.kind = static_cast<TaskKind>(kind);
+  task.likelihood = static_cast<Likelihood>(likelihood);
+  task.prediction = view_of(prediction);
+  task.target = view_of(target);
+  task.mask = view_of(mask);
+  task.gradient = view_of(gradient);
+  task.class_weights = std::move(class_weights);
+  task.ignore_index = ignore_index;
+  task.label_smoothing = label_smoothing;
+  task.log_variance = log_variance;
+  task.fixed_weight = fixed_weight;
+  return task;
+}
+
+// Calls `work` without the GIL; BadLabel becomes mtl_cuda._native.BadLabel with its numbers.
+template <class Work>
+auto run(py::handle bad_label, const Work& work) {
+  try {
+    py::gil_scoped_release release;
+    return work();
+  } catch (const BadLabel& bad) {
+    const py::object error =
+        bad_label(bad.task, bad.value, bad.image, bad.row, bad.column);
+    PyErr_SetObject(bad_label.ptr(), error.ptr());
+    throw py::error_already_set();
+  }
+}
+
+}  // namespace
+
+void bind_loss(py::module_& module) {
+  // Leaked on purpose: a static handle must not outlive the interpreter by its destructor.
+  auto* bad_label = new py::exception<BadLabel>(module, "BadLabel", PyExc_ValueError);
+
+  py::class_<LossTask>(module, "LossTask")
+      .def(py::init(&make_task), py::arg("kind"), py::arg("likelihood"), py::arg("prediction"),
+           py::arg("target"), py::arg("mask"), py::arg("gradient"), py::arg("class_weights"),
+           py::arg("ignore_index"), py::arg("label_smoothing"), py::arg("log_variance"),
+           py::arg("fixed_weight"));
+
+  module.def(
+      "instance_centroids_cpu",
+      [bad_label](const PyTensor& ids, int64_t instances, uintptr_t centroids, uintptr_t counts,
+                  int threads) {
+        run(*bad_label, [&] {
+          instance_centroids_cpu(view_of(ids), instances, reinterpret_cast<float*>(centroids),
+                                 reinterpret_cast<int64_t*>(counts), threads);
+        });
+      },
+      py::arg("ids"), py::arg("instances"), py::arg("centroids"), py::arg("counts"),
+      py::arg("threads"), "Writes centroids [B,K,2] float32 and counts [B,K] int64.");
+
+  module.def(
+      "multi_task_loss_cpu",
+      [bad_label](const std::vector<LossTask>& tasks, int threads) {
+        const std::vector<LossTerm> terms =
+            run(*bad_label, [&] { return multi_task_loss_cpu(tasks, threads); });
+        std::vector<std::array<double, 6>> rows;
+        for (const LossTerm& t : terms) {
+          rows.push_back({t.term, t.loss, t.weight, t.valid, t.log_variance_gradient,
+                          t.gradient_scale});
+        }
+        return rows;
+      },
+      py::arg("tasks"), py::arg("threads"),
+      "Per task (term, loss, weight, valid, log-variance gradient, gradient scale); writes the "
+      "gradients.");
+}
+
+}  // namespace mtl

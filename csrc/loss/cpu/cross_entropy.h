@@ -1,0 +1,163 @@
+// Cross-entropy of one tile: loss, gradient in place of the logits, and derivative in s.
+//
+// With z = alpha f (alpha = 1 but for the scaled softmax), p = softmax(z), class weights w and
+// smoothing e, the target distribution is q_c = (1-e) w_y [c = y] + e/C w_c, its mass W = sum q:
+//   loss        = W log(sum exp z) - sum_c q_c z_c
+//   d loss/df_c = alpha (W p_c - q_c)
+//   d loss/ds   = sum_c q_c z_c - W sum_c p_c z_c             (alpha = e^-s, d alpha/ds = -alpha)
+// All z are taken relative to the pixel's largest, which changes none of the three.
+#pragma once
+
+#include "common/vector_math.h"
+#include "loss/cpu/kernels.h"
+#include "loss/cpu/tile.h"
+
+namespace mtl {
+inline namespace MTL_SIMD {
+
+// Per-pixel numbers of a tile.
+template <class Acc>
+struct CrossEntropyColumns {
+  Acc largest[kMaxTilePixels];
+  Acc sum[kMaxTilePixels];        // sum_c exp(z_c - largest)
+  Acc label_z[kMaxTilePixels];    // z_y - largest
+  Acc weight[kMaxTilePixels];     // (1-e) w_y; 0 where ignored
+  Acc mass[kMaxTilePixels];       // W; 0 where ignored
+  Acc smooth_z[kMaxTilePixels];   // e/C sum_c w_c (z_c - largest), where smoothed
+  Acc mean_z[kMaxTilePixels];     // sum_c exp(z_c - largest) (z_c - largest), where scaled
+};
+
+template <class Acc>
+MTL_INLINE void find_largest(const Acc* MTL_RESTRICT tile, int64_t channels, int stride, int count,
+                             Acc* MTL_RESTRICT largest) {
+#pragma omp simd
+  for (int i = 0; i < count; ++i) largest[i] = tile[i];
+  for (int64_t c = 1; c < channels; ++c) {
+    const Acc* MTL_RESTRICT f = tile + c * stride;
+#pragma omp simd
+    for (int i = 0; i < count; ++i) largest[i] = f[i] > largest[i] ? f[i] : largest[i];
+  }
+}
+
+// What the label of each pixel contributes; the only step that indexes by label.
+template <class Acc>
+inline void gather_labels(const PixelLoss& loss, const Acc* tile, int stride, int count,
+                          const int32_t* labels, CrossEntropyColumns<Acc>& columns) {
+  const Acc alpha = static_cast<Acc>(loss.logit_scale);
+  const Acc kept = static_cast<Acc>(1.0 - loss.label_smoothing);
+  const Acc smooth_mass = static_cast<Acc>(loss.label_smoothing * loss.class_weight_sum /
+                                           static_cast<double>(loss.prediction.channels()));
+  for (int i = 0; i < count; ++i) {
+    const int32_t y = labels[i];
+    const bool valid = y >= 0;
+    const int64_t place = static_cast<int64_t>(valid ? y : 0);
+    const Acc w = loss.class_weights ? static_cast<Acc>(loss.class_weights[place]) : Acc(1);
+    columns.label_z[i] = alpha * (tile[place * stride + i] - columns.largest[i]);
+    columns.weight[i] = valid ? kept * w : Acc(0);
+    columns.mass[i] = valid ? kept * w + smooth_mass : Acc(0);
+  }
+}
+
+// The logits become exp(z - largest), summed over the classes.
+template <class Acc>
+inline void exponentiate(const PixelLoss& loss, int64_t channels, int stride, int count,
+                         Acc* MTL_RESTRICT tile, CrossEntropyColumns<Acc>& columns) {
+  const Acc alpha = static_cast<Acc>(loss.logit_scale);
+  const bool smoothed = loss.label_smoothing > 0.0;
+  const Acc smoothing = static_cast<Acc>(loss.label_smoothing / static_cast<double>(channels));
+  Acc* MTL_RESTRICT sum = columns.sum;
+  const Acc* MTL_RESTRICT largest = columns.largest;
+#pragma omp simd
+  for (int i = 0; i < count; ++i) {
+    sum[i] = columns.smooth_z[i] = columns.mean_z[i] = Acc(0);
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    Acc* MTL_RESTRICT f = tile + c * stride;
+    if (smoothed) {
+      const Acc w = loss.class_weights ? static_cast<Acc>(loss.class_weights[c]) : Acc(1);
+      for (int i = 0; i < count; ++i) {
+        columns.smooth_z[i] += smoothing * w * alpha * (f[i] - largest[i]);
+      }
+    }
+    if (loss.scaled) {
+      for (int i = 0; i < count; ++i) {
+        const Acc z = alpha * (f[i] - largest[i]);
+        columns.mean_z[i] += exp_nonpositive(z) * z;
+      }
+    }
+#pragma omp simd
+    for (int i = 0; i < count; ++i) {
+      const Acc e = exp_nonpositive(alpha * (f[i] - largest[i]));
+      f[i] = e;
+      sum[i] += e;
+    }
+  }
+}
+
+template <class Acc>
+inline PixelSums sum_columns(const PixelLoss& loss, int count,
+                             const CrossEntropyColumns<Acc>& columns) {
+  const bool scaled = loss.scaled;
+  Acc total = 0, total_s = 0;
+#pragma omp simd reduction(+ : total, total_s)
+  for (int i = 0; i < count; ++i) {
+    const Acc log_sum = log_positive(columns.sum[i]);
+    const Acc mass = columns.mass[i];
+    const Acc target_z = columns.weight[i] * columns.label_z[i] + columns.smooth_z[i];
+    const Acc pixel = mass * log_sum - target_z;
+    const Acc pixel_s = target_z - mass * columns.mean_z[i] / columns.sum[i];
+    total += mass > Acc(0) ? pixel : Acc(0);
+    total_s += scaled && mass > Acc(0) ? pixel_s : Acc(0);
+  }
+  return {static_cast<double>(total), static_cast<double>(total_s)};
+}
+
+// The exponentials become gradient_factor * alpha (W p_c - q_c).
+template <class Acc>
+inline void write_gradient(const PixelLoss& loss, int64_t channels, int stride, int count,
+                           const int32_t* labels, Acc* MTL_RESTRICT tile,
+                           CrossEntropyColumns<Acc>& columns) {
+  const Acc factor = static_cast<Acc>(loss.gradient_factor * loss.logit_scale);
+  const Acc smoothing = static_cast<Acc>(loss.label_smoothing / static_cast<double>(channels));
+  const Acc* MTL_RESTRICT mass = columns.mass;
+  Acc* MTL_RESTRICT share = columns.sum;  // what a unit of exp(z - largest) gets
+#pragma omp simd
+  for (int i = 0; i < count; ++i) share[i] = factor * mass[i] / share[i];
+  for (int64_t c = 0; c < channels; ++c) {
+    const double w = loss.class_weights ? loss.class_weights[c] : 1.0;
+    const Acc spread = factor * smoothing * static_cast<Acc>(w);
+    Acc* MTL_RESTRICT e = tile + c * stride;
+#pragma omp simd
+    for (int i = 0; i < count; ++i) {
+      const Acc g = e[i] * share[i] - spread;
+      e[i] = mass[i] > Acc(0) ? g : Acc(0);
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    if (labels[i] >= 0) tile[labels[i] * static_cast<int64_t>(stride) + i] -=
+        factor * columns.weight[i];
+  }
+}
+
+template <class Acc>
+inline PixelSums cross_entropy_tile(const PixelLoss& loss, const Block& block, Acc* tile,
+                                    int stride) {
+  CrossEntropyColumns<Acc> columns;
+  int32_t labels[kMaxTilePixels];
+  const int64_t channels = loss.prediction.channels();
+  const int count = (block.count + kVector - 1) / kVector * kVector;
+  load_tile(loss.prediction, block, stride, tile);
+  load_labels(loss.target, block, loss.ignore_index, labels);
+  find_largest(tile, channels, stride, count, columns.largest);
+  gather_labels(loss, tile, stride, count, labels, columns);
+  exponentiate(loss, channels, stride, count, tile, columns);
+  const PixelSums sums = sum_columns(loss, count, columns);
+  if (loss.gradient.data) {
+    write_gradient(loss, channels, stride, count, labels, tile, columns);
+    store_tile(tile, stride, block, loss.gradient);
+  }
+  return sums;
+}
+
+}  // namespace MTL_SIMD
+}  // namespace mtl

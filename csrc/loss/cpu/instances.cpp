@@ -1,0 +1,105 @@
+#include "loss/instances.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <memory>
+
+#include "loss/cpu/rows.h"
+
+namespace mtl {
+namespace {
+
+struct SharedSums {
+  std::atomic<int64_t> count{0}, x{0}, y{0};
+
+  void add_run(int64_t begin, int64_t end, int64_t row) {
+    const int64_t length = end - begin;
+    count.fetch_add(length, std::memory_order_relaxed);
+    x.fetch_add(length * (begin + end - 1) / 2, std::memory_order_relaxed);
+    y.fetch_add(length * row, std::memory_order_relaxed);
+  }
+};
+
+template <class Id>
+int64_t largest_id(const TensorView& ids, int64_t allowed, size_t task, int threads) {
+  const int64_t width = ids.width(), step = ids.strides[3];
+  std::atomic<int64_t> largest{0};
+  FirstBad first_bad;
+  for_each_row(ids, threads, [&](int64_t b, int64_t y) {
+    const Id* row = row_of<Id>(ids, b, y);
+    Id low = 0, high = 0;
+    for (int64_t x = 0; x < width; ++x) {
+      low = std::min(low, row[x * step]);
+      high = std::max(high, row[x * step]);
+    }
+    if (low < 0 || static_cast<int64_t>(high) > allowed) {
+      int64_t x = 0;
+      while (row[x * step] >= 0 && static_cast<int64_t>(row[x * step]) <= allowed) ++x;
+      first_bad.note(ids, b, y, x);
+    }
+    raise_to(largest, high);
+  });
+  first_bad.throw_if_any<Id>(ids, task);
+  return largest;
+}
+
+// Neighbours share ids: one addition per run of equal ids in a row.
+template <class Id>
+InstanceTable sum_ids(const TensorView& ids, int64_t allowed, size_t task, int threads) {
+  InstanceTable table;
+  table.rows = largest_id<Id>(ids, allowed, task, threads) + 1;
+  const int64_t slots = ids.batch() * table.rows;
+  std::unique_ptr<SharedSums[]> shared(new SharedSums[slots]);
+  const int64_t width = ids.width(), step = ids.strides[3];
+  for_each_row(ids, threads, [&](int64_t b, int64_t y) {
+    const Id* row = row_of<Id>(ids, b, y);
+    for (int64_t x = 0; x < width;) {
+      const Id id = row[x * step];
+      const int64_t begin = x;
+      while (x < width && row[x * step] == id) ++x;
+      if (id != 0) shared[b * table.rows + id].add_run(begin, x, y);
+    }
+  });
+  table.sums.resize(slots);
+  for (int64_t i = 0; i < slots; ++i) table.sums[i] = {shared[i].count, shared[i].x, shared[i].y};
+  return table;
+}
+
+}  // namespace
+
+InstanceTable sum_instances(const TensorView& ids, int64_t largest_allowed, size_t task,
+                            int threads) {
+  switch (ids.dtype) {
+    case DType::kUInt8:
+      return sum_ids<uint8_t>(ids, largest_allowed, task, threads);
+    case DType::kInt16:
+      return sum_ids<int16_t>(ids, largest_allowed, task, threads);
+    case DType::kInt32:
+      return sum_ids<int32_t>(ids, largest_allowed, task, threads);
+    case DType::kInt64:
+      return sum_ids<int64_t>(ids, largest_allowed, task, threads);
+    default:
+      throw std::invalid_argument("ids: an integer tensor holds instance ids");
+  }
+}
+
+void instance_centroids_cpu(const TensorView& ids, int64_t instances, float* centroids,
+                            int64_t* counts, int threads) {
+  const InstanceTable table = sum_instances(ids, instances, 0, threads);
+  for (int64_t b = 0; b < ids.batch(); ++b) {
+    for (int64_t k = 0; k < instances; ++k) {
+      const InstanceSums sums =
+          k + 1 < table.rows ? table.sums[b * table.rows + k + 1] : InstanceSums{};
+      const int64_t place = b * instances + k;
+      counts[place] = sums.count;
+      // 0/0 is the NaN of an absent instance.
+      centroids[2 * place] =
+          static_cast<float>(static_cast<double>(sums.x) / static_cast<double>(sums.count));
+      centroids[2 * place + 1] =
+          static_cast<float>(static_cast<double>(sums.y) / static_cast<double>(sums.count));
+    }
+  }
+}
+
+}  // namespace mtl

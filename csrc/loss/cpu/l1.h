@@ -1,0 +1,96 @@
+// L1 of one tile: loss, and gradient in place of the prediction.
+//
+//   loss             = sum_c |prediction_c - target_c|
+//   d loss/d pred_c  = sign(prediction_c - target_c), 0 where they are equal
+// over valid pixels. For instance offsets the target is centroid - pixel, made here from the ids.
+#pragma once
+
+#include "loss/cpu/kernels.h"
+#include "loss/cpu/tile.h"
+
+namespace mtl {
+inline namespace MTL_SIMD {
+
+// Reads the values; a pixel is valid (1) where the mask is true and no channel is NaN.
+template <class Acc>
+inline void load_values(const PixelLoss& loss, const Block& block, int stride, int count,
+                        Acc* MTL_RESTRICT target, Acc* MTL_RESTRICT valid) {
+  load_tile(loss.target, block, stride, target);
+  if (loss.mask.data) {
+    const bool* mask = static_cast<const bool*>(loss.mask.data) +
+                       loss.mask.offset(block.image, block.row, block.column);
+    for (int i = 0; i < block.count; ++i) valid[i] = mask[i * loss.mask.strides[3]] ? Acc(1) : 0;
+  } else {
+    for (int i = 0; i < block.count; ++i) valid[i] = Acc(1);
+  }
+  for (int i = block.count; i < count; ++i) valid[i] = Acc(0);
+  for (int64_t c = 0; c < loss.prediction.channels(); ++c) {
+    const Acc* MTL_RESTRICT value = target + c * stride;
+#pragma omp simd
+    for (int i = 0; i < count; ++i) valid[i] = value[i] == value[i] ? valid[i] : Acc(0);
+  }
+}
+
+// The vectors from each pixel to the centroid of its instance; valid where there is one.
+template <class Acc>
+inline void load_offsets(const PixelLoss& loss, const Block& block, int stride, int count,
+                         Acc* MTL_RESTRICT target, Acc* MTL_RESTRICT valid) {
+  int32_t ids[kMaxTilePixels];
+  load_labels(loss.target, block, 0, ids);  // no instance becomes -1
+  const double* centroids = loss.centroids + 2 * block.image * loss.ids;
+  const int64_t width = loss.target.width();
+  int64_t x = block.column, y = block.row;
+  for (int i = 0; i < count; ++i) {
+    const bool inside = ids[i] > 0;
+    const double* centroid = centroids + 2 * static_cast<int64_t>(inside ? ids[i] : 0);
+    target[i] = static_cast<Acc>(centroid[0] - static_cast<double>(x));
+    target[stride + i] = static_cast<Acc>(centroid[1] - static_cast<double>(y));
+    valid[i] = inside ? Acc(1) : Acc(0);
+    if (++x == width) {
+      x = 0;
+      ++y;
+    }
+  }
+}
+
+template <class Acc>
+inline double distances(const PixelLoss& loss, int64_t channels, int stride, int count,
+                        const Acc* target, const Acc* valid, Acc* tile) {
+  const Acc factor = static_cast<Acc>(loss.gradient_factor);
+  Acc total = 0;
+  for (int64_t c = 0; c < channels; ++c) {
+    const Acc* MTL_RESTRICT t = target + c * stride;
+    Acc* MTL_RESTRICT p = tile + c * stride;
+#pragma omp simd reduction(+ : total)
+    for (int i = 0; i < count; ++i) {
+      const Acc d = p[i] - t[i];
+      const Acc distance = d < Acc(0) ? -d : d;
+      const Acc sign = d > Acc(0) ? Acc(1) : (d < Acc(0) ? Acc(-1) : d);  // 0 and NaN stay
+      total += valid[i] > Acc(0) ? distance : Acc(0);
+      p[i] = valid[i] > Acc(0) ? factor * sign : Acc(0);
+    }
+  }
+  return static_cast<double>(total);
+}
+
+// `tile` has room for the prediction and, behind it, for the target.
+template <class Acc>
+inline PixelSums l1_tile(const PixelLoss& loss, const Block& block, Acc* tile, int stride,
+                         bool offsets) {
+  Acc valid[kMaxTilePixels];
+  const int64_t channels = loss.prediction.channels();
+  const int count = (block.count + kVector - 1) / kVector * kVector;
+  Acc* target = tile + channels * stride;
+  load_tile(loss.prediction, block, stride, tile);
+  if (offsets) {
+    load_offsets(loss, block, stride, count, target, valid);
+  } else {
+    load_values(loss, block, stride, count, target, valid);
+  }
+  const double total = distances(loss, channels, stride, count, target, valid, tile);
+  if (loss.gradient.data) store_tile(tile, stride, block, loss.gradient);
+  return {total, 0.0};
+}
+
+}  // namespace MTL_SIMD
+}  // namespace mtl

@@ -1,0 +1,160 @@
+// The multi-task loss on the CPU: summarise the targets, run the kernels over fixed ranges of
+// pixels, add the ranges up in order. The ranges do not depend on the number of threads, so
+// neither does any bit of the result.
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+#include "common/cpu_features.h"
+#include "common/parallel.h"
+#include "loss/cpu/kernels.h"
+#include "loss/cpu/target_summary.h"
+#include "loss/cpu/tile_size.h"
+#include "loss/likelihood.h"
+#include "loss/loss.h"
+
+namespace mtl {
+
+namespace baseline {
+extern const KernelTable kKernels;
+}
+namespace avx2 {
+extern const KernelTable kKernels;
+}
+namespace avx512 {
+extern const KernelTable kKernels;
+}
+
+namespace {
+
+constexpr int64_t kRangePixels = 16384;
+
+const KernelTable& kernel_table() {
+  switch (simd_path()) {
+#if defined(MTL_SIMD_AVX512)
+    case SimdPath::kAvx512:
+      return avx512::kKernels;
+#endif
+#if defined(MTL_SIMD_AVX2)
+    case SimdPath::kAvx2:
+      return avx2::kKernels;
+#endif
+    default:
+      return baseline::kKernels;
+  }
+}
+
+PixelLossKernel kernel_for(TaskKind kind) {
+  const KernelTable& table = kernel_table();
+  return kind == TaskKind::kCrossEntropy ? table.cross_entropy
+         : kind == TaskKind::kL1         ? table.l1
+                                         : table.instance_offset;
+}
+
+PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& term) {
+  const double s = clamp_log_variance(task.log_variance);
+  term.valid = summary.valid;
+  term.weight = loss_weight(task.likelihood, s, task.fixed_weight);
+  term.gradient_scale =
+      stored_gradient_scale(task.prediction.dtype, term.weight, summary.normaliser);
+  PixelLoss loss;
+  loss.prediction = task.prediction;
+  loss.target = task.target;
+  loss.mask = task.mask;
+  loss.gradient = task.gradient;
+  loss.class_weights = task.class_weights.empty() ? nullptr : task.class_weights.data();
+  loss.class_weight_sum =
+      loss.class_weights
+          ? std::accumulate(task.class_weights.begin(), task.class_weights.end(), 0.0)
+          : static_cast<double>(task.prediction.channels());
+  loss.ignore_index = task.ignore_index;
+  loss.label_smoothing = task.label_smoothing;
+  loss.scaled = task.likelihood == Likelihood::kScaledSoftmax;
+  loss.logit_scale = logit_scale(task.likelihood, s);
+  loss.gradient_factor =
+      summary.normaliser > 0.0 ? term.gradient_scale / summary.normaliser : 0.0;
+  loss.centroids = summary.centroids.data();
+  loss.ids = summary.ids;
+  return loss;
+}
+
+void finish(const LossTask& task, double normaliser, const PixelSums& sums, LossTerm& term) {
+  if (!(normaliser > 0.0)) return;  // nothing valid: no loss, no s/2, no gradient
+  const double s = clamp_log_variance(task.log_variance);
+  term.loss = sums.loss / normaliser;
+  term.term = term.weight * term.loss + regulariser(task.likelihood, s);
+  // Outside the clamp the total does not depend on s. (NaN is not outside, and spreads.)
+  const bool clamped = task.log_variance < kMinLogVariance || task.log_variance > kMaxLogVariance;
+  if (clamped) return;
+  term.log_variance_gradient =
+      log_variance_gradient(task.likelihood, s, term.loss, sums.log_variance / normaliser);
+}
+
+// Memory for two tiles, aligned to a cache line.
+class Workspace {
+ public:
+  explicit Workspace(int64_t channels)
+      : bytes_(2 * channels * tile_pixels(channels) * sizeof(double) + kAlignment),
+        memory_(new std::byte[bytes_]) {}
+  void* data() {
+    void* start = memory_.get();
+    size_t room = bytes_;
+    return std::align(kAlignment, bytes_ - kAlignment, start, room);
+  }
+
+ private:
+  static constexpr size_t kAlignment = 64;
+  size_t bytes_;
+  std::unique_ptr<std::byte[]> memory_;
+};
+
+struct Work {
+  size_t task;
+  PixelRange range;
+};
+
+std::vector<Work> plan(const std::vector<LossTask>& tasks) {
+  std::vector<Work> works;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    const TensorView& prediction = tasks[t].prediction;
+    for (int64_t b = 0; b < prediction.batch(); ++b) {
+      for (int64_t p = 0; p < prediction.pixels(); p += kRangePixels) {
+        works.push_back({t, {b, p, std::min(p + kRangePixels, prediction.pixels())}});
+      }
+    }
+  }
+  return works;
+}
+
+}  // namespace
+
+std::vector<LossTerm> multi_task_loss_cpu(const std::vector<LossTask>& tasks, int threads) {
+  std::vector<LossTerm> terms(tasks.size());
+  std::vector<TargetSummary> summaries;
+  std::vector<PixelLoss> losses;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    summaries.push_back(summarise_target(tasks[t], t, threads));
+    losses.push_back(prepare(tasks[t], summaries.back(), terms[t]));
+  }
+  const std::vector<Work> works = plan(tasks);
+  std::vector<PixelSums> parts(works.size());
+  parallel_for(static_cast<int64_t>(works.size()), threads, [&](int64_t index) {
+    const Work& work = works[index];
+    Workspace workspace(tasks[work.task].prediction.channels());
+    parts[index] =
+        kernel_for(tasks[work.task].kind)(losses[work.task], work.range, workspace.data());
+  });
+  std::vector<PixelSums> sums(tasks.size(), PixelSums{0.0, 0.0});
+  for (size_t index = 0; index < works.size(); ++index) {
+    sums[works[index].task].loss += parts[index].loss;
+    sums[works[index].task].log_variance += parts[index].log_variance;
+  }
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    finish(tasks[t], summaries[t].normaliser, sums[t], terms[t]);
+  }
+  return terms;
+}
+
+}  // namespace mtl

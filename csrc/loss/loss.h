@@ -1,0 +1,56 @@
+// The multi-task loss: what goes in and what comes out, for every backend.
+//
+// Per task i a raw loss L_i = (sum over valid pixels of the pixel loss) / N_i, and
+//   total = sum_i term_i,   term_i = weight(s_i) * L_i + s_i / 2   (likelihood.h),
+// where N_i counts the valid pixels of the whole batch (with class weights: sums the weights of
+// their labels). A task with N_i = 0 adds nothing, neither to the total nor to a gradient.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/tensor_view.h"
+
+namespace mtl {
+
+enum class TaskKind : int32_t { kCrossEntropy = 0, kL1 = 1, kInstanceOffset = 2 };
+
+enum class Likelihood : int32_t {
+  kFixed = 0,
+  kSoftmax = 1,
+  kScaledSoftmax = 2,
+  kGaussian = 3,
+  kLaplace = 4,
+};
+
+struct LossTask {
+  TaskKind kind;
+  Likelihood likelihood;
+  TensorView prediction;  // [B,C,H,W] float32, float16, bfloat16 or float64
+  TensorView target;      // classes or ids [B,1,H,W] of uint8 ... int64; values [B,C,H,W] floating
+  TensorView mask;        // [B,1,H,W] bool, or absent
+  TensorView gradient;    // [B,C,H,W] of the prediction's type, or absent: not wanted
+  std::vector<double> class_weights;  // [C], or empty: all 1
+  int64_t ignore_index = 255;
+  double label_smoothing = 0.0;
+  double log_variance = 0.0;  // s, as the caller has it: clamped here
+  double fixed_weight = 1.0;  // the weight, where the likelihood is kFixed
+};
+
+struct LossTerm {
+  double loss = 0.0;                   // L
+  double weight = 0.0;                 // d total / d L
+  double term = 0.0;                   // what the total gets
+  double valid = 0.0;                  // number of valid pixels
+  double log_variance_gradient = 0.0;  // d term / d s
+  // The stored gradient is gradient_scale * dL/d(prediction). It is the weight, so that a backward
+  // pass from the total with gradient 1 has nothing left to do; 1 where the weight is 0; and for
+  // float16 the weight times a power of two near N, so that small gradients survive the rounding.
+  double gradient_scale = 1.0;
+};
+
+// CPU. All tasks together; writes the gradients that are asked for. Bitwise the same for every
+// number of threads. Throws BadLabel before anything is written.
+std::vector<LossTerm> multi_task_loss_cpu(const std::vector<LossTask>& tasks, int threads);
+
+}  // namespace mtl

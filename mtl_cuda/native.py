@@ -1,0 +1,57 @@
+"""The door to the native library: importing this never fails, using it without a library does."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from torch import Tensor
+
+try:
+    from mtl_cuda import _native as _library
+except ImportError as error:
+    _library = None  # type: ignore[assignment]
+    _reason: str = str(error)
+else:
+    _reason = ""
+
+
+def missing_reason() -> str:
+    """Why the native library is not loaded; empty where it is."""
+    return _reason
+
+
+def library() -> ModuleType:
+    """The native library.
+
+    Raises:
+        ImportError: it was not built, or does not load here.
+    """
+    if _library is None:
+        raise ImportError(
+            f"mtl_cuda's native library is not loaded ({_reason}): install the package with "
+            "`pip install .` from its source folder (a C++17 compiler is needed), or use the "
+            "slow twins in mtl_cuda.reference"
+        )
+    return _library
+
+
+# The codes of csrc/common/tensor_view.h.
+_DTYPE_CODES = {
+    "torch.float32": 0,
+    "torch.float16": 1,
+    "torch.bfloat16": 2,
+    "torch.float64": 3,
+    "torch.uint8": 4,
+    "torch.int16": 5,
+    "torch.int32": 6,
+    "torch.int64": 7,
+    "torch.bool": 8,
+}
+
+View = tuple[int, int, list[int], list[int]]
+
+
+def view(tensor: Tensor) -> View:
+    """A tensor as the native core takes it: address, dtype code, sizes, strides in elements."""
+    code = _DTYPE_CODES[str(tensor.dtype)]
+    return tensor.data_ptr(), code, list(tensor.shape), list(tensor.stride())

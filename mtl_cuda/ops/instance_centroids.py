@@ -1,0 +1,31 @@
+"""``torch.ops.mtl_cuda.instance_centroids``: schema, CPU kernel, fake kernel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtl_cuda import native
+from mtl_cuda.ops.library import LIBRARY
+
+LIBRARY.define("instance_centroids(Tensor ids, int instances) -> (Tensor centroids, Tensor counts)")
+
+
+@torch.library.impl("mtl_cuda::instance_centroids", "CPU", lib=LIBRARY)
+def _instance_centroids_cpu(ids: Tensor, instances: int) -> tuple[Tensor, Tensor]:
+    centroids = torch.empty(ids.shape[0], instances, 2, dtype=torch.float32)
+    counts = torch.empty(ids.shape[0], instances, dtype=torch.int64)
+    native.library().instance_centroids_cpu(
+        native.view(ids),
+        instances,
+        centroids.data_ptr(),
+        counts.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return centroids, counts
+
+
+@torch.library.register_fake("mtl_cuda::instance_centroids", lib=LIBRARY)
+def _instance_centroids_fake(ids: Tensor, instances: int) -> tuple[Tensor, Tensor]:
+    shape = (ids.shape[0], instances)
+    return ids.new_empty((*shape, 2), dtype=torch.float32), ids.new_empty(shape, dtype=torch.int64)

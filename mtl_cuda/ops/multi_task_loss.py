@@ -1,0 +1,254 @@
+"""``torch.ops.mtl_cuda.multi_task_loss``: schema, CPU kernel, fake kernel, autograd.
+
+The op is functional: it returns the loss and, for the predictions that ask for it, the gradients
+that the same pass over the memory has made. Entry i of every list belongs to task i; entries that
+do not concern a task's kind are None or any number. ``names`` (one a line) are for messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mtl_cuda import native
+from mtl_cuda.ops.library import LIBRARY
+from mtl_cuda.tasks import MAX_INSTANCE_ID
+
+# The codes of csrc/loss/loss.h.
+CROSS_ENTROPY, L1, INSTANCE_OFFSET = range(3)
+LIKELIHOODS = ("fixed", "softmax", "scaled_softmax", "gaussian", "laplace")
+SCALED_SOFTMAX = LIKELIHOODS.index("scaled_softmax")
+
+
+class LossResult(NamedTuple):
+    """What the op returns.
+
+    Attributes:
+        total: scalar, float32 (float64 if a prediction is float64). Differentiable.
+        losses: [T] raw losses, of the same type. Differentiable.
+        weights: [T] d total / d loss, of the same type.
+        valid: [T] int64, valid pixels.
+        log_variance_gradient: [T] float64, d total / d s.
+        gradient_scales: [T] float64, the factor that each stored gradient carries.
+        gradients: per task ``gradient_scale * d loss / d prediction``, of the prediction's shape,
+            type and memory format; of no element where it was not asked for.
+    """
+
+    total: Tensor
+    losses: Tensor
+    weights: Tensor
+    valid: Tensor
+    log_variance_gradient: Tensor
+    gradient_scales: Tensor
+    gradients: list[Tensor]
+
+
+LIBRARY.define(
+    "multi_task_loss(Tensor[] predictions, Tensor[] targets, Tensor?[] masks, "
+    "Tensor?[] class_weights, Tensor? log_variances, int[] kinds, int[] likelihoods, "
+    "float[] weights, int[] ignore_indices, float[] label_smoothings, bool[] needs_gradient, "
+    "str names) -> (Tensor total, Tensor losses, Tensor weights, Tensor valid, Tensor log_variance_gradient, "
+    "Tensor gradient_scales, Tensor[] gradients)"
+)
+# gradients[i] * factors[i], rounded once.
+LIBRARY.define("scale_gradients(Tensor[] gradients, Tensor factors) -> Tensor[]")
+
+
+def _scalar_dtype(predictions: Sequence[Tensor]) -> torch.dtype:
+    in_double = any(prediction.dtype == torch.float64 for prediction in predictions)
+    return torch.float64 if in_double else torch.float32
+
+
+def _empty_gradients(
+    predictions: Sequence[Tensor], needs_gradient: Sequence[bool]
+) -> list[Tensor]:
+    return [
+        torch.empty_like(prediction) if needed else prediction.new_empty(0)
+        for prediction, needed in zip(predictions, needs_gradient)
+    ]
+
+
+def _bad_label_error(
+    error: Exception,
+    kinds: Sequence[int],
+    names: str,
+    predictions: Sequence[Tensor],
+    ignore_indices: Sequence[int],
+) -> ValueError:
+    task, value, image, row, column = error.args
+    if kinds[task] == CROSS_ENTROPY:
+        classes = predictions[task].shape[1]
+        expected = f"classes 0..{classes - 1} or ignore_index={ignore_indices[task]}"
+    else:
+        expected = f"instance ids 0 (none) to {MAX_INSTANCE_ID}, numbered per image"
+    return ValueError(
+        f"targets[{names.splitlines()[task]!r}]: expected {expected}, got {value} at image "
+        f"{image}, row {row}, column {column}"
+    )
+
+
+@torch.library.impl("mtl_cuda::multi_task_loss", "CPU", lib=LIBRARY)
+def _multi_task_loss_cpu(
+    predictions: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    masks: Sequence[Tensor | None],
+    class_weights: Sequence[Tensor | None],
+    log_variances: Tensor | None,
+    kinds: Sequence[int],
+    likelihoods: Sequence[int],
+    weights: Sequence[float],
+    ignore_indices: Sequence[int],
+    label_smoothings: Sequence[float],
+    needs_gradient: Sequence[bool],
+    names: str,
+) -> tuple[Any, ...]:
+    library = native.library()
+    gradients = _empty_gradients(predictions, needs_gradient)
+    variances = [0.0] * len(predictions) if log_variances is None else log_variances.tolist()
+    tasks = []
+    for i, prediction in enumerate(predictions):
+        mask, task_weights = masks[i], class_weights[i]
+        tasks.append(
+            library.LossTask(
+                kinds[i],
+                likelihoods[i],
+                native.view(prediction),
+                native.view(targets[i]),
+                None if mask is None else native.view(mask),
+                native.view(gradients[i]) if needs_gradient[i] else None,
+                [] if task_weights is None else task_weights.tolist(),
+                ignore_indices[i],
+                label_smoothings[i],
+                variances[i],
+                weights[i],
+            )
+        )
+    try:
+        rows = library.multi_task_loss_cpu(tasks, torch.get_num_threads())
+    except library.BadLabel as error:
+        raise _bad_label_error(error, kinds, names, predictions, ignore_indices) from None
+    terms, losses, factors, valid, variance_gradient, scales = zip(*rows)
+    dtype = _scalar_dtype(predictions)
+    return (
+        torch.tensor(sum(terms), dtype=dtype),
+        torch.tensor(losses, dtype=dtype),
+        torch.tensor(factors, dtype=dtype),
+        torch.tensor(valid, dtype=torch.int64),
+        torch.tensor(variance_gradient, dtype=torch.float64),
+        torch.tensor(scales, dtype=torch.float64),
+        gradients,
+    )
+
+
+@torch.library.register_fake("mtl_cuda::multi_task_loss", lib=LIBRARY)
+def _multi_task_loss_fake(
+    predictions: Sequence[Tensor], *arguments: Any
+) -> tuple[Any, ...]:
+    needs_gradient = arguments[-2]
+    tasks, dtype, like = len(predictions), _scalar_dtype(predictions), predictions[0]
+    return (
+        like.new_empty((), dtype=dtype),
+        like.new_empty(tasks, dtype=dtype),
+        like.new_empty(tasks, dtype=dtype),
+        like.new_empty(tasks, dtype=torch.int64),
+        like.new_empty(tasks, dtype=torch.float64),
+        like.new_empty(tasks, dtype=torch.float64),
+        _empty_gradients(predictions, needs_gradient),
+    )
+
+
+@torch.library.impl("mtl_cuda::scale_gradients", "CPU", lib=LIBRARY)
+def _scale_gradients_cpu(gradients: Sequence[Tensor], factors: Tensor) -> list[Tensor]:
+    # A Python scalar multiplies in float32 before the one rounding to half precision.
+    return [gradient * factor for gradient, factor in zip(gradients, factors.tolist())]
+
+
+@torch.library.register_fake("mtl_cuda::scale_gradients", lib=LIBRARY)
+def _scale_gradients_fake(gradients: Sequence[Tensor], factors: Tensor) -> list[Tensor]:
+    return [torch.empty_like(gradient) for gradient in gradients]
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+    log_variances, likelihoods, needs_gradient = inputs[4], inputs[6], inputs[10]
+    result = LossResult(*output)
+    ctx.mark_non_differentiable(
+        result.weights,
+        result.valid,
+        result.log_variance_gradient,
+        result.gradient_scales,
+        *result.gradients,
+    )
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(
+        result.weights, result.log_variance_gradient, result.gradient_scales, *result.gradients
+    )
+    ctx.log_variance_dtype = None if log_variances is None else log_variances.dtype
+    ctx.scaled = [likelihood == SCALED_SOFTMAX for likelihood in likelihoods]
+    ctx.needs_gradient = needs_gradient
+
+
+def _coefficients(
+    grad_total: Tensor | None, grad_losses: Tensor | None, of_total: Tensor, of_losses: Tensor
+) -> Tensor:
+    """d objective / d x, where d total / d x and d losses / d x are given per task."""
+    result = torch.zeros_like(of_total)
+    if grad_total is not None:
+        result = result + grad_total * of_total
+    if grad_losses is not None:
+        result = result + grad_losses * of_losses
+    return result
+
+
+def _scaled(gradients: list[Tensor], factors: Tensor) -> list[Tensor]:
+    """The stored gradients times ``factors``; where all are 1, as they are.
+
+    Only eager tensors can be asked for their value. A caller that keeps the graph may call again,
+    so it gets copies: what it does to them must not reach the stored ones.
+    """
+    keeps_graph = torch._C._autograd._get_current_graph_task_keep_graph()
+    if type(factors) is torch.Tensor and not keeps_graph and bool((factors == 1.0).all()):
+        return gradients
+    scaled: list[Tensor] = torch.ops.mtl_cuda.scale_gradients(gradients, factors)
+    return scaled
+
+
+def _backward(ctx: Any, grad_total: Tensor | None, grad_losses: Tensor | None, *_: Any) -> Any:
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "mtl_cuda.multi_task_loss: create_graph=True asks for second derivatives, which the "
+            "fused op does not have; use mtl_cuda.reference.multi_task_loss for them"
+        )
+    weights, variance_gradient, scales, *gradients = ctx.saved_tensors
+    wanted = [i for i, needed in enumerate(ctx.needs_gradient) if needed]
+    by_task: list[Tensor | None] = [None] * len(ctx.needs_gradient)
+    if wanted and (grad_total is not None or grad_losses is not None):
+        coefficients = _coefficients(
+            grad_total, grad_losses, weights.double(), torch.ones_like(scales)
+        )
+        factors = coefficients / scales
+        if len(wanted) < len(by_task):
+            factors = factors[wanted]
+        for i, gradient in zip(wanted, _scaled([gradients[i] for i in wanted], factors)):
+            by_task[i] = gradient
+    grad_variances = None
+    if ctx.log_variance_dtype is not None and ctx.needs_input_grad[4]:
+        # A raw loss depends on s only where s scales the logits; there the total does as much.
+        inner = variance_gradient * variance_gradient.new_tensor(ctx.scaled)
+        grad_variances = _coefficients(grad_total, grad_losses, variance_gradient, inner).to(
+            ctx.log_variance_dtype
+        )
+    no_targets = [None] * len(by_task)
+    return by_task, no_targets, None, None, grad_variances, *[None] * 7
+
+
+torch.library.register_autograd(
+    "mtl_cuda::multi_task_loss", _backward, setup_context=_setup_context, lib=LIBRARY
+)
+
+
+def multi_task_loss(*arguments: Any) -> LossResult:
+    """The op with named results; the arguments are those of the schema."""
+    return LossResult(*torch.ops.mtl_cuda.multi_task_loss(*arguments))

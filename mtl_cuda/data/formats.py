@@ -32,8 +32,8 @@ def encode_disparity(disparity: npt.NDArray[np.float32]) -> npt.NDArray[np.uint1
         disparity: float [H, W], NaN = invalid, 0 = infinitely far.
 
     Raises:
-        ValueError: a disparity is negative, infinite or larger than `MAX_DISPARITY`: it would come
-            back as another one.
+        ValueError: a disparity, rounded, is negative, infinite or larger than `MAX_DISPARITY`: it
+            would come back as another one.
     """
     valid = ~np.isnan(disparity)
     steps = np.rint(np.where(valid, disparity, 0) * _DISPARITY_STEPS)
@@ -147,7 +147,7 @@ def inverse_depth_from_disparity(
 
 
 def split_instance_ids(
-    ids: npt.NDArray[np.uint16],
+    ids: npt.NDArray[np.uint16] | npt.NDArray[np.uint8],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """Split the values of an instanceIds file into trainIds and instances.
 
@@ -156,7 +156,7 @@ def split_instance_ids(
     Classes that are not evaluated become 255, without instances.
 
     Args:
-        ids: uint16 [H, W]; a labelIds file (uint8) is the case without instances.
+        ids: uint16 or uint8 [H, W]; a labelIds file is the case without instances.
 
     Returns:
         semantic uint8 [H, W] and instance int32 [H, W], numbered 1..K by increasing value.

@@ -1,0 +1,171 @@
+"""The command `mtl-cuda`: arguments in, a call of `mtl_cuda.engine`, an exit code out.
+
+What a command needs is imported when it runs, so that help and mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+_USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `mtl-cuda` with the given arguments, by default those of the process.
+
+    Returns:
+        0; 2 after an error, told in one line on stderr; 130 after Ctrl-C.
+    """
+    try:
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        print("mtl-cuda: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except _USER_ERRORS as error:
+        if os.environ.get("MTL_CUDA_TRACEBACK") == "1":
+            traceback.print_exc()
+        print(f"mtl-cuda: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def _run(arguments: list[str]) -> int:
+    parser = _build_parser()
+    args, rest = parser.parse_known_args(arguments)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    if args.command == "train":
+        return _train(rest)
+    if rest:
+        raise ValueError(f"unrecognized arguments: {' '.join(rest)}")
+    return args.run(args)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="mtl-cuda",
+        usage="mtl-cuda COMMAND [...]",
+        description="Train one network for semantics, instances and depth at once; the losses "
+        "weigh themselves by learned uncertainty.",
+        epilog="mtl-cuda COMMAND --help tells more. With MTL_CUDA_TRACEBACK=1 errors come with "
+        "their traceback.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", prog="mtl-cuda"
+    )
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+    demo = add("demo", "make scenes, train on them and write a report, in a few minutes")
+    demo.add_argument("--out", type=Path, default=Path("mtl-cuda-demo"), help="folder to write to")
+    demo.add_argument("--minutes", type=float, default=3.0, help="time for everything (default 3)")
+    demo.add_argument("--seed", type=int, default=0, help="of scenes and training (default 0)")
+    demo.set_defaults(run=_demo)
+
+    commands.add_parser("train", add_help=False, help="train a network as a YAML file says")
+
+    evaluate = add("evaluate", "measure a trained network on a split of its data set")
+    _add_checkpoint(evaluate)
+    evaluate.add_argument(
+        "--root", help="folder of the data set, where it is not the one trained on"
+    )
+    evaluate.add_argument("--split", help="split to measure on (default: the one of the training)")
+    evaluate.set_defaults(run=_evaluate)
+
+    predict = add("predict", "predict images and write panels and class maps")
+    _add_checkpoint(predict)
+    predict.add_argument("images", type=Path, nargs="+", help="image files, or folders of them")
+    predict.add_argument("--out", type=Path, default=Path("predictions"), help="folder to write to")
+    predict.add_argument("--size", type=_size, metavar="HxW", help="size at which the network sees "
+                         "the images (default: as in training)")  # fmt: skip
+    predict.set_defaults(run=_predict)
+
+    synth = add("synth", "generate street scenes as a complete Cityscapes tree")
+    synth.add_argument("--out", type=Path, required=True, help="folder to write to")
+    synth.add_argument("--train", type=int, default=400, help="training scenes (default 400)")
+    synth.add_argument("--val", type=int, default=50, help="validation scenes (default 50)")
+    synth.add_argument("--size", type=_size, default=(128, 256), metavar="HxW",
+                       help="height and width in pixels (default 128x256)")  # fmt: skip
+    synth.add_argument("--seed", type=int, default=0, help="same seed, same scenes (default 0)")
+    synth.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    synth.set_defaults(run=_synth)
+
+    add("info", "say what is installed, how it was built and what is missing").set_defaults(
+        run=_info
+    )
+    return parser
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a training run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 128x256, got {text!r}")
+    return int(height), int(width)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from mtl_cuda.engine.demo import run_demo
+
+    finished = run_demo(args.out, args.minutes, args.seed)
+    return 0 if finished else _INTERRUPTED
+
+
+def _train(arguments: list[str]) -> int:
+    from mtl_cuda.engine.commands import run_training
+    from mtl_cuda.engine.config import parse_arguments
+
+    return 0 if run_training(parse_arguments(arguments)) else _INTERRUPTED
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from mtl_cuda.engine.commands import run_evaluation
+
+    run_evaluation(args.checkpoint, args.root, args.split, args.device)
+    return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from mtl_cuda.engine.commands import run_prediction
+
+    run_prediction(args.checkpoint, args.images, args.out, args.size, args.device)
+    return 0
+
+
+def _synth(args: argparse.Namespace) -> int:
+    from mtl_cuda.engine.commands import run_synth
+
+    run_synth(args.out, args.train, args.val, args.size, args.seed, args.workers)
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from mtl_cuda.info import report
+
+    print(report())
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    """The message without line breaks; of an error in a loader's process the error itself."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any(line.startswith("Traceback (most recent call last)") for line in lines):
+        return lines[-1].partition(": ")[2] or lines[-1]
+    return " ".join(lines) or type(error).__name__

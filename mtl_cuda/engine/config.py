@@ -1,0 +1,286 @@
+"""Everything a training run can be told, as dataclasses, and how files and arguments fill them.
+
+`mtl-cuda train --config FILE [--key value]` reads a YAML file and lets arguments override it; keys
+are nested (`--optim.learning_rate 0.01`). A key that does not exist is an error that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from mtl_cuda.metrics.scene import TASKS
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+
+@dataclass
+class DataConfig:
+    """Which scenes, and how they become batches.
+
+    Attributes:
+        root: folder of the data set.
+        name: how the folder is laid out. Generated scenes have the layout of Cityscapes.
+        train_split: folder of the scenes to learn from.
+        val_split: folder of the scenes to evaluate on.
+        size: height and width to which scenes are resized when loaded; null leaves them. Needed
+            where images differ in size.
+        depth: target of the depth task: "metric" is inverse depth in 1/m, which needs camera files;
+            "disparity" is in pixels. (Cityscapes layout only.)
+        disparity: folder of the disparities ("disparity_gt" is exact in generated trees).
+        crop_size: height and width of training crops; null takes whole scenes (of `size`).
+        scale_range: smallest and largest random scale of training scenes.
+        flip_probability: of mirroring a training scene left and right.
+        jitter: brightness, contrast and saturation vary by up to this fraction in training.
+        batch_size: scenes per training step.
+        eval_batch_size: scenes per step of evaluation.
+        workers: processes that load scenes, at most one per core; 0 loads in the main process.
+    """
+
+    root: str
+    name: Literal["cityscapes", "camvid"] = "cityscapes"
+    train_split: str = "train"
+    val_split: str = "val"
+    size: tuple[int, int] | None = None
+    depth: Literal["metric", "disparity"] = "metric"
+    disparity: str = "disparity"
+    crop_size: tuple[int, int] | None = None
+    scale_range: tuple[float, float] = (0.5, 2.0)
+    flip_probability: float = 0.5
+    jitter: float = 0.2
+    batch_size: int = 8
+    eval_batch_size: int = 4
+    workers: int = 2
+
+
+@dataclass
+class ModelConfig:
+    """The network: see `mtl_cuda.models.MultiTaskDeepLabV3`.
+
+    Attributes:
+        backbone: resnet18, resnet34, resnet50 or resnet101.
+        output_stride: 8, 16 or 32: image pixels per pixel of the predictions.
+        pretrained_backbone: local file with published ResNet weights; null starts from scratch.
+        aspp_channels: channels of the shared representation.
+        decoder_channels: channels inside every task's decoder.
+        width: multiplies the backbone's channels.
+        dropout: probability of zeroing a value of the shared representation in training.
+        output_scale: by task, the factor between the last layer's output and the prediction; tasks
+            left out have 1. With the typical size of a target (offsets: tens of pixels; inverse
+            depth: hundredths of 1/m) the last layer works on numbers around 1, and one learning
+            rate suits all tasks.
+    """
+
+    backbone: str = "resnet101"
+    output_stride: int = 8
+    pretrained_backbone: str | None = None
+    aspp_channels: int = 256
+    decoder_channels: int = 256
+    width: float = 1.0
+    dropout: float = 0.1
+    output_scale: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class LossConfig:
+    """The tasks and how their losses are weighed: see `mtl_cuda.MultiTaskLoss`.
+
+    Attributes:
+        tasks: any of semantic, instance and depth.
+        weighting: "uncertainty" learns a noise scale per task; numbers by task are fixed weights.
+        initial_log_variance: where every learned log sigma^2 starts: a number, numbers by task, or
+            "first_batch": at the optimum for the first batch's losses. Raw losses differ by orders
+            of magnitude (offsets tens, inverse depths hundredths), and starting at one common
+            number lets the largest task drown the others for the first hundreds of steps.
+        likelihoods: by task, "softmax" or "scaled_softmax" (semantic), "gaussian" or "laplace"
+            (instance, depth); tasks left out have the first of the two.
+        class_weights: one number per class for the cross-entropy; null weighs all alike.
+        label_smoothing: of the cross-entropy, in 0..1.
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    weighting: dict[str, float] | Literal["uncertainty"] = "uncertainty"
+    initial_log_variance: float | dict[str, float] | Literal["first_batch"] = "first_batch"
+    likelihoods: dict[str, str] = field(default_factory=dict)
+    class_weights: list[float] | None = None
+    label_smoothing: float = 0.0
+
+
+@dataclass
+class OptimConfig:
+    """Stochastic gradient descent with Nesterov momentum and the "poly" schedule.
+
+    Attributes:
+        learning_rate: of the first step; step k of N has learning_rate * (1 - k/N)^power.
+        power: of the schedule.
+        momentum: of Nesterov's method; 0 is plain gradient descent.
+        weight_decay: for convolution kernels only; see `mtl_cuda.engine.optim`.
+        log_variance_lr: multiplies the learning rate of the log-variances. Near its optimum a
+            log-variance follows its loss with a time constant of about
+            2 (1 - momentum) / (learning_rate * log_variance_lr) steps.
+        clip_norm: gradients longer than this are shortened to it; null leaves them.
+    """
+
+    learning_rate: float = 2.5e-3
+    power: float = 0.9
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    log_variance_lr: float = 1.0
+    clip_norm: float | None = None
+
+
+@dataclass
+class RunConfig:
+    """How long, where to, and how often to look.
+
+    Attributes:
+        out: folder for checkpoints, metrics.csv, config.yaml and the report.
+        overwrite: write into a folder that already holds a run.
+        steps: training steps.
+        minutes: stop after about this long: the number of steps is set from the time the first
+            ones take (at most `steps`), and the schedule ends with it. Null runs all `steps`.
+        seed: of the weights, the order of scenes and their augmentation.
+        device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ...
+        log_every: steps per row of metrics.csv; a row holds means over them.
+        eval_every: steps between evaluations, each followed by a checkpoint; null evaluates at the
+            end only.
+        baseline_scenes: training scenes from which the constant prediction is made that results
+            are compared with.
+        panels: validation scenes shown in the report.
+    """
+
+    out: str = "runs/train"
+    overwrite: bool = False
+    steps: int = 10_000
+    minutes: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    log_every: int = 20
+    eval_every: int | None = 1000
+    baseline_scenes: int = 100
+    panels: int = 4
+
+
+@dataclass
+class TrainConfig:
+    """A whole training run.
+
+    Attributes:
+        data: which scenes, and how they become batches.
+        model: the network.
+        loss: the tasks and how their losses are weighed.
+        optim: the optimizer.
+        run: how long, where to, and how often to look.
+
+    Raises:
+        ValueError: a value that no run can use; names the key.
+    """
+
+    data: DataConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        _check_tasks(self)
+        for key in ("data.batch_size", "data.eval_batch_size", "run.steps", "run.log_every"):
+            _check(self, key, lambda value: value >= 1, "at least 1")
+        for key in ("data.workers", "run.panels", "run.seed", "optim.weight_decay"):
+            _check(self, key, lambda value: value >= 0, "at least 0")
+        for key in ("run.eval_every", "run.baseline_scenes"):
+            _check(self, key, lambda value: value is None or value >= 1, "at least 1")
+        for key in ("run.minutes", "optim.clip_norm", "optim.learning_rate"):
+            _check(self, key, lambda value: value is None or value > 0, "more than 0")
+        _check(self, "optim.momentum", lambda value: 0 <= value < 1, "in 0..1, less than 1")
+        if self.data.crop_size is None and self.data.size is None:
+            raise ValueError(
+                "data.crop_size: expected a height and width where data.size is null too: the "
+                "scenes of a batch must be of one size"
+            )
+
+
+def _check_tasks(config: TrainConfig) -> None:
+    tasks = config.loss.tasks
+    if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(TASKS):
+        raise ValueError(f"loss.tasks: expected some of {', '.join(TASKS)}, got {list(tasks)}")
+    for key, mapping in (
+        ("model.output_scale", config.model.output_scale),
+        ("loss.likelihoods", config.loss.likelihoods),
+    ):
+        unknown = sorted(set(mapping) - set(TASKS))
+        if unknown:
+            raise ValueError(f"{key}: expected tasks ({', '.join(TASKS)}), got {unknown}")
+
+
+def _check(config: TrainConfig, key: str, holds: Callable[[Any], bool], expected: str) -> None:
+    section, name = key.split(".")
+    value = getattr(getattr(config, section), name)
+    if not holds(value):
+        raise ValueError(f"{key}: expected {expected}, got {value}")
+
+
+def parse_arguments(arguments: Sequence[str]) -> TrainConfig:
+    """Fill a configuration from command-line arguments such as ["--config", "a.yaml"].
+
+    Raises:
+        ValueError: an unknown key, or a value of the wrong type or out of range; names the key.
+    """
+    return _parsed(lambda parser: parser.parse_args(list(arguments)))
+
+
+def from_dict(values: Mapping[str, Any]) -> TrainConfig:
+    """Fill a configuration from nested dicts, such as `to_dict` makes.
+
+    Raises:
+        ValueError: as for `parse_arguments`.
+    """
+    return _parsed(lambda parser: parser.parse_object(dict(values)))
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Turn a configuration into nested dicts of plain numbers, strings, tuples and lists."""
+    return asdict(config)
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """Write a configuration as YAML that `--config` reads."""
+    import yaml
+
+    plain = {
+        section: {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+        for section, values in to_dict(config).items()
+    }
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None)
+
+
+def _parser() -> ArgumentParser:
+    import jsonargparse
+
+    parser = jsonargparse.ArgumentParser(
+        prog="mtl-cuda train",
+        usage="mtl-cuda train --config FILE [--KEY VALUE ...]",
+        exit_on_error=False,
+        description="Train a network on a data set. Every key of the YAML file is an argument too.",
+    )
+    parser.add_argument("--config", action="config", help="YAML file with any of the keys below")
+    parser.add_class_arguments(TrainConfig)
+    return parser
+
+
+def _parsed(parse: Callable[[ArgumentParser], Any]) -> TrainConfig:
+    import jsonargparse
+
+    try:
+        values = parse(_parser()).as_dict()
+    except jsonargparse.ArgumentError as error:
+        raise ValueError("configuration: " + " ".join(str(error).split())) from error
+    return TrainConfig(
+        data=DataConfig(**values["data"]),
+        model=ModelConfig(**values["model"]),
+        loss=LossConfig(**values["loss"]),
+        optim=OptimConfig(**values["optim"]),
+        run=RunConfig(**values["run"]),
+    )

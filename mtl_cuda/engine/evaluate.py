@@ -1,0 +1,112 @@
+"""Measure a network on a split, beside the best constant prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtl_cuda.data import DatasetInfo
+from mtl_cuda.engine.loading import Batch, to_device
+from mtl_cuda.metrics import ConstantBaseline, SceneMetrics, predicted_classes
+
+SELECTION = {
+    "semantic": "semantic/miou",
+    "instance": "instance/mean_error",
+    "depth": "depth/mean_error",
+}
+"""The metric by which a task counts in `selection_score`."""
+
+
+def predict_maps(network: nn.Module, images: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Predict every task at `size`.
+
+    Args:
+        network: returns low-resolution predictions by task.
+        images: float [B, 3, H, W], normalised.
+        size: height and width of the result; offsets keep the unit they are predicted in.
+
+    Returns:
+        "semantic" int64 [B, *size] trainIds, "instance" float [B, 2, *size], "depth" float
+        [B, 1, *size]; those that the network has.
+    """
+    maps = {
+        task: F.interpolate(prediction, size=size, mode="bilinear", align_corners=False)
+        for task, prediction in network(images).items()
+    }
+    if "semantic" in maps:
+        maps["semantic"] = predicted_classes(maps["semantic"])
+    return maps
+
+
+@torch.inference_mode()
+def evaluate(
+    network: nn.Module,
+    batches: Iterable[Batch],
+    info: DatasetInfo,
+    tasks: Sequence[str],
+    device: torch.device,
+) -> dict[str, float]:
+    """Metrics over all batches, at the resolution of the labels: see `SceneMetrics.compute`.
+
+    The network is left in the mode it was in.
+    """
+    metrics = SceneMetrics(info, tasks)
+    was_training = network.training
+    network.eval()
+    try:
+        for batch in batches:
+            targets = to_device(batch, device)
+            images = targets.pop("image")
+            height, width = images.shape[-2:]
+            metrics.update(predict_maps(network, images, (height, width)), targets)
+    finally:
+        network.train(was_training)
+    return metrics.compute()
+
+
+def constant_prediction(
+    training: Iterable[Batch], info: DatasetInfo, tasks: Sequence[str]
+) -> ConstantBaseline:
+    """The constants that fit the targets of some training batches best."""
+    baseline = ConstantBaseline(info, tasks)
+    for batch in training:
+        baseline.update(batch)
+    return baseline
+
+
+def evaluate_constant(
+    baseline: ConstantBaseline,
+    batches: Iterable[Batch],
+    info: DatasetInfo,
+    tasks: Sequence[str],
+) -> dict[str, float]:
+    """Metrics of a constant prediction: what a network must beat to have learned anything."""
+    metrics = SceneMetrics(info, tasks)
+    for batch in batches:
+        metrics.update(baseline.predict(batch), batch)
+    return metrics.compute()
+
+
+def selection_score(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> float:
+    """The number by which the best checkpoint is chosen; higher is better.
+
+    The mean over the tasks of: the mIoU of "semantic"; for "instance" and "depth" the share of the
+    constant prediction's mean error that the network removes, 1 - error / error of the constant.
+    All are 1 for a perfect prediction and have no unit, so that tasks can be averaged. A task
+    without any valid pixel is left out; without any task the score is NaN.
+
+    The weighed loss is no such number: it falls with sigma as well as with the errors, and may be
+    negative.
+    """
+    scores = []
+    for task, key in SELECTION.items():
+        value = metrics.get(key, math.nan)
+        if task != "semantic":
+            value = 1.0 - value / baseline[key] if baseline.get(key) else math.nan
+        if not math.isnan(value):
+            scores.append(value)
+    return sum(scores) / len(scores) if scores else math.nan

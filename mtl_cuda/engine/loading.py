@@ -1,0 +1,120 @@
+"""Batches of samples, in an order that depends on the seed and the epoch alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from mtl_cuda.data import EvalTransform, SceneSamples, SceneSource, TrainTransform
+from mtl_cuda.engine.config import DataConfig
+
+Batch = Mapping[str, Any]
+"""Collated samples: see `mtl_cuda.data.SceneSamples`."""
+
+
+class EpochOrder(Sampler[int]):
+    """The indices 0..length-1, shuffled anew for every epoch by (seed, epoch)."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self._length = length
+        self._seed = seed
+        self.epoch = 0
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self._length, generator=generator).tolist())
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def training_batches(source: SceneSource, data: DataConfig, seed: int) -> Iterator[Batch]:
+    """Endless batches of augmented samples; the last, incomplete one of an epoch is left out.
+
+    Raises:
+        ValueError: fewer scenes than one batch needs.
+    """
+    if len(source) < data.batch_size:
+        raise ValueError(
+            f"data.batch_size: {data.batch_size} scenes per batch, but {data.root} has only "
+            f"{len(source)} in split {data.train_split!r}"
+        )
+    samples = SceneSamples(source, _train_transform(source, data), seed)
+    order = EpochOrder(len(samples), seed)
+    workers = _worker_count(data.workers)
+    loader = DataLoader(
+        samples,
+        data.batch_size,
+        sampler=order,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=_ignore_interrupts,
+        pin_memory=torch.cuda.is_available(),
+    )
+    for epoch in count():
+        samples.set_epoch(epoch)
+        order.epoch = epoch
+        yield from loader
+
+
+def evaluation_batches(
+    source: SceneSource, data: DataConfig, limit: int | None = None
+) -> DataLoader[Batch]:
+    """Samples in order without augmentation; at most `limit` of them, spread over all."""
+    samples = evaluation_samples(source)
+    return DataLoader(
+        samples,
+        data.eval_batch_size,
+        sampler=spread(len(samples), limit),
+        num_workers=_worker_count(data.workers),
+        worker_init_fn=_ignore_interrupts,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def evaluation_samples(source: SceneSource) -> SceneSamples:
+    """Samples without augmentation, at the size in which the source gives them."""
+    return SceneSamples(source, EvalTransform())
+
+
+def spread(length: int, limit: int | None) -> list[int]:
+    """At most `limit` of the indices 0..length-1, evenly spaced (data sets are sorted by place)."""
+    count = length if limit is None else min(limit, length)
+    return [index * length // count for index in range(count)]
+
+
+def to_device(batch: Batch, device: torch.device) -> dict[str, Tensor]:
+    """Copy the tensors of a batch; names stay behind."""
+    return {
+        key: value.to(device, non_blocking=True)
+        for key, value in batch.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _train_transform(source: SceneSource, data: DataConfig) -> TrainTransform:
+    crop_size = data.crop_size or data.size
+    if crop_size is None:
+        raise ValueError("data.crop_size: expected a height and width where data.size is null")
+    return TrainTransform(
+        crop_size, source.info.depth_unit, data.scale_range, data.flip_probability, data.jitter
+    )
+
+
+def _worker_count(wanted: int) -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return min(wanted, len(os.sched_getaffinity(0)))
+    return min(wanted, os.cpu_count() or 1)
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """Leave Ctrl-C to the main process, which still needs its workers for the step it finishes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

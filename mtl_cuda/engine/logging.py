@@ -1,0 +1,142 @@
+"""What a run leaves behind while it runs: rows of metrics.csv and a line on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import torch
+from tqdm import tqdm
+
+from mtl_cuda.modules import MultiTaskLossOutput
+
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+def loss_row(output: MultiTaskLossOutput) -> dict[str, float]:
+    """The numbers of one step, in a single transfer from the device (which waits for it)."""
+    named = {"total": output.total.detach()}
+    for prefix, values in (
+        ("loss", output.losses),
+        ("sigma", output.sigmas),
+        ("weight", output.weights),
+    ):
+        named |= {f"{prefix}/{task}": value.detach() for task, value in values.items()}
+    return dict(zip(named, torch.stack(list(named.values())).tolist()))
+
+
+def csv_columns(tasks: Iterable[str], metrics: Iterable[str]) -> list[str]:
+    """The columns of metrics.csv behind `step` and `split`."""
+    names = list(tasks)
+    by_task = [f"{prefix}/{name}" for prefix in ("loss", "sigma", "weight") for name in names]
+    return ["total", *by_task, "lr", "images_per_s", *metrics]
+
+
+class StepMeter:
+    """Means over several steps, and the images per second of these steps alone."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, float]] = []
+        self._images = 0
+        self._seconds = 0.0
+
+    @contextmanager
+    def timing(self, images: int) -> Iterator[None]:
+        """Count the images and the time of what is done within."""
+        start = time.monotonic()
+        yield
+        self._seconds += time.monotonic() - start
+        self._images += images
+
+    def add(self, row: dict[str, float]) -> None:
+        """Count the numbers of a step."""
+        self._rows.append(row)
+
+    def means(self) -> dict[str, float]:
+        """The means of the steps since the last call, with `images_per_s`."""
+        means = {key: sum(r[key] for r in self._rows) / len(self._rows) for key in self._rows[0]}
+        speed = self._images / max(self._seconds, 1e-9)
+        self._rows, self._images, self._seconds = [], 0, 0.0
+        return {**means, "images_per_s": speed}
+
+
+class MetricsLog:
+    """A CSV file that grows row by row; every row is on the disk when `write` returns.
+
+    The first two columns are `step` (training steps done) and `split`. Values left out stay blank.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._file = open(path, "w", newline="")  # noqa: SIM115 - closed by __exit__
+        self._writer = csv.DictWriter(self._file, ["step", "split", *columns])
+        self._writer.writeheader()
+        self._file.flush()
+
+    def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        """Append a row.
+
+        Raises:
+            ValueError: a value has no column.
+        """
+        numbers = {key: f"{value:.6g}" for key, value in values.items()}
+        self._writer.writerow({"step": step, "split": split, **numbers})
+        self._file.flush()
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class Progress:
+    """A progress bar on a terminal; elsewhere a line every quarter of a minute."""
+
+    def __init__(self, steps: int) -> None:
+        self._bar = tqdm(total=steps, unit="step", dynamic_ncols=True, disable=None, leave=False)
+        self._steps = steps
+        self._last_line = time.monotonic()
+
+    def show(self, step: int, text: str) -> None:
+        """Say that `step` steps are done."""
+        if not self._bar.disable:
+            self._bar.update(step - self._bar.n)
+            self._bar.set_postfix_str(text, refresh=False)
+        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self.say(f"step {step}/{self._steps}  {text}")
+            self._last_line = time.monotonic()
+
+    def set_steps(self, steps: int) -> None:
+        """Change the number of steps that there will be."""
+        self._steps = self._bar.total = steps
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(text)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+
+def describe_losses(values: Mapping[str, float]) -> str:
+    """One line of a row's total loss, and raw loss and sigma of each task."""
+    tasks = [key.removeprefix("loss/") for key in values if key.startswith("loss/")]
+    parts = [f"loss {values['total']:.3g}"]
+    for task in tasks:
+        sigma = values.get(f"sigma/{task}")
+        parts.append(
+            f"{task} {values[f'loss/{task}']:.3g}" + ("" if sigma is None else f" (σ {sigma:.2g})")
+        )
+    return "  ".join(parts)

@@ -1,0 +1,57 @@
+"""From a checkpoint back to a network that predicts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from mtl_cuda.data import DatasetInfo
+from mtl_cuda.engine.build import ScaledDeepLabV3, build_network, build_tasks
+from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint
+from mtl_cuda.engine.config import TrainConfig, from_dict
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A trained network and what it was trained on.
+
+    Attributes:
+        network: on its device, in evaluation mode.
+        config: of its training run.
+        info: classes and units of its predictions.
+        step: training steps it has had.
+    """
+
+    network: ScaledDeepLabV3
+    config: TrainConfig
+    info: DatasetInfo
+    step: int
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks it predicts."""
+        return tuple(self.config.loss.tasks)
+
+
+def restore(path: str | os.PathLike[str], device: torch.device) -> Restored:
+    """Load the network of a checkpoint that `mtl-cuda train` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the file cannot be used; names it.
+    """
+    state = load_checkpoint(path)
+    try:
+        config = from_dict(state["config"])
+        info = DatasetInfo(**state["info"])
+        network = build_network(config.model, build_tasks(config.loss, info), pretrained=False)
+        network.load_state_dict(state["model"])
+        step = int(state["step"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path}: the checkpoint does not fit this version: {reason}"
+        ) from error
+    return Restored(network.to(device).eval(), config, info, step)

@@ -44,9 +44,7 @@ def check_shape(tensor: Tensor, shape: tuple[int, ...], meaning: str, argument: 
 def check_names(given: Mapping[str, object], tasks: Mapping[str, Task], argument: str) -> None:
     """ValueError where a task has no entry (entries without a task are left alone)."""
     if not isinstance(given, Mapping):
-        raise TypeError(
-            f"{argument}: expected a mapping by task name, got {type(given).__name__}"
-        )
+        raise TypeError(f"{argument}: expected a mapping by task name, got {type(given).__name__}")
     missing = [name for name in tasks if name not in given]
     if missing:
         raise ValueError(
@@ -73,9 +71,7 @@ def check_target(
     mask: Tensor | None = None
     if isinstance(task, L1Task) and isinstance(target, tuple):
         if len(target) != 2:
-            raise ValueError(
-                f"{argument}: expected (target, mask), got a tuple of {len(target)}"
-            )
+            raise ValueError(f"{argument}: expected (target, mask), got a tuple of {len(target)}")
         mask = check_tensor(target[1], f"{argument}[1] (mask)")
         target = target[0]
     tensor = check_tensor(target, argument)

@@ -106,7 +106,8 @@ def multi_task_loss(
         [recording and prediction.requires_grad for prediction in full],
         "\n".join(names),
     )
-    return LossTerms(result.total, result.losses, result.weights, result.valid)
+    factors_used = result.weights.to(result.total.dtype)
+    return LossTerms(result.total, result.losses, factors_used, result.valid)
 
 
 def instance_centroids(ids: Tensor, instances: int | None = None) -> tuple[Tensor, Tensor]:

@@ -6,13 +6,14 @@ from types import ModuleType
 
 from torch import Tensor
 
+_library: ModuleType | None = None
+_reason = ""
 try:
-    from mtl_cuda import _native as _library
+    from mtl_cuda import _native
 except ImportError as error:
-    _library = None  # type: ignore[assignment]
-    _reason: str = str(error)
+    _reason = str(error)
 else:
-    _reason = ""
+    _library = _native
 
 
 def missing_reason() -> str:

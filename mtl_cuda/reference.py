@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtl_cuda.tasks import LOG_VARIANCE_RANGE, CrossEntropyTask, InstanceOffsetTask, L1Task, Task
+from mtl_cuda.tasks import LOG_VARIANCE_RANGE, CrossEntropyTask, InstanceOffsetTask, Task
 
 Target = Tensor | tuple[Tensor, Tensor]
 
@@ -36,7 +36,7 @@ class LossTerms(NamedTuple):
 
 def instance_centroids(ids: Tensor) -> tuple[Tensor, Tensor]:
     """Centroid and size of every instance: see :func:`mtl_cuda.functional.instance_centroids`."""
-    batch, height, width = ids.shape
+    height, width = ids.shape[-2:]
     largest = int(ids.max()) if ids.numel() else 0
     one_hot = F.one_hot(ids.long().flatten(1), largest + 1)[..., 1:].to(torch.float64)
     rows, columns = torch.meshgrid(
@@ -67,17 +67,13 @@ def cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Mean of -log softmax(scale * logits)[target] and the number of valid pixels."""
     valid = target != task.ignore_index
-    if not valid.any():
+    labels = target[valid].long()
+    class_weights = task.class_weights or [1.0] * task.num_classes
+    weights = torch.tensor(class_weights, dtype=logits.dtype, device=logits.device)
+    if weights[labels].sum() == 0:
         return logits.new_zeros(()), valid.sum()
     picked = logits.permute(0, 2, 3, 1)[valid] * scale
-    weights = None
-    if task.class_weights is not None:
-        weights = torch.tensor(task.class_weights, dtype=picked.dtype, device=picked.device)
-        if weights[target[valid].long()].sum() == 0:
-            return logits.new_zeros(()), valid.sum()
-    loss = F.cross_entropy(
-        picked, target[valid].long(), weights, label_smoothing=task.label_smoothing
-    )
+    loss = F.cross_entropy(picked, labels, weights, label_smoothing=task.label_smoothing)
     return loss, valid.sum()
 
 
@@ -99,13 +95,11 @@ def l1(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[
 def _raw_loss(
     task: Task, prediction: Tensor, target: Target, scale: Tensor | float
 ) -> tuple[Tensor, Tensor]:
-    if isinstance(task, CrossEntropyTask):
-        assert isinstance(target, Tensor)
-        return cross_entropy(prediction, target, task, scale)
-    if isinstance(task, InstanceOffsetTask):
-        assert isinstance(target, Tensor)
-        return l1(prediction, instance_offsets(target))
     values, mask = target if isinstance(target, tuple) else (target, None)
+    if isinstance(task, CrossEntropyTask):
+        return cross_entropy(prediction, values, task, scale)
+    if isinstance(task, InstanceOffsetTask):
+        return l1(prediction, instance_offsets(values))
     return l1(prediction, values, mask)
 
 
@@ -152,10 +146,8 @@ def multi_task_loss(
             term = factor * loss
             if task.likelihood != "scaled_softmax":
                 term = term + s / 2
-        if count > 0:
-            total = total + term
-        else:
-            total = total + prediction[:0].sum() + 0.0 * loss
+        # Nothing valid, nothing added (but a zero gradient for whoever asks).
+        total = total + (term if count > 0 else prediction[:0].sum())
         losses.append(loss)
         factors.append(factor.detach())
         counts.append(count)

@@ -1,4 +1,4 @@
-"""What a task is: the kind of its prediction, the shape of its target, the likelihood behind its loss.
+"""What a task is: its prediction, its target, and the likelihood behind its loss.
 
 The likelihoods, with ``s = log sigma**2`` the task's learned log-variance and ``L`` its raw loss
 (derivations: docs/maths.md; Kendall, Gal, Cipolla, CVPR 2018, section 3):

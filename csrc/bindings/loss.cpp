@@ -45,8 +45,8 @@ TensorView view_of(const std::optional<PyTensor>& tensor) {
 
 LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const PyTensor& target,
                    const std::optional<PyTensor>& mask, const std::optional<PyTensor>& gradient,
-                   std::vector<double> class_weights, int64_t ignore_index,
-                   double label_smoothing, double log_variance, double fixed_weight) {
+                   std::vector<double> class_weights, int64_t ignore_index, double label_smoothing,
+                   double log_variance, double fixed_weight) {
   LossTask task;
   task.kind = static_cast<TaskKind>(kind);
   task.likelihood = static_cast<Likelihood>(likelihood);
@@ -69,8 +69,7 @@ auto run(py::handle bad_label, const Work& work) {
     py::gil_scoped_release release;
     return work();
   } catch (const BadLabel& bad) {
-    const py::object error =
-        bad_label(bad.task, bad.value, bad.image, bad.row, bad.column);
+    const py::object error = bad_label(bad.task, bad.value, bad.image, bad.row, bad.column);
     PyErr_SetObject(bad_label.ptr(), error.ptr());
     throw py::error_already_set();
   }
@@ -107,8 +106,8 @@ void bind_loss(py::module_& module) {
             run(*bad_label, [&] { return multi_task_loss_cpu(tasks, threads); });
         std::vector<std::array<double, 6>> rows;
         for (const LossTerm& t : terms) {
-          rows.push_back({t.term, t.loss, t.weight, t.valid, t.log_variance_gradient,
-                          t.gradient_scale});
+          rows.push_back(
+              {t.term, t.loss, t.weight, t.valid, t.log_variance_gradient, t.gradient_scale});
         }
         return rows;
       },

@@ -53,7 +53,8 @@ py::dict cuda_info() {
 PYBIND11_MODULE(_native, module) {
   module.doc() = "Native kernels of mtl_cuda. Use mtl_cuda.functional instead.";
   module.def("build_info", &build_info, "How this library was built and which SIMD path it runs.");
-  module.def("cuda_info", &cuda_info,
-             "Driver and devices, each with the outcome of a test kernel ('fault', empty if good).");
+  module.def(
+      "cuda_info", &cuda_info,
+      "Driver and devices, each with the outcome of a test kernel ('fault', empty if good).");
   mtl::bind_loss(module);
 }

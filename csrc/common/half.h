@@ -83,15 +83,31 @@ MTL_INLINE Acc load_as(BFloat16 value) {
   return static_cast<Acc>(to_float(value));
 }
 
-MTL_INLINE void store_to(float* place, float value) { *place = value; }
-MTL_INLINE void store_to(double* place, double value) { *place = value; }
-MTL_INLINE void store_to(Float16* place, float value) { *place = to_float16(value); }
-MTL_INLINE void store_to(BFloat16* place, float value) { *place = to_bfloat16(value); }
+MTL_INLINE void store_to(float* place, float value) {
+  *place = value;
+}
+MTL_INLINE void store_to(double* place, double value) {
+  *place = value;
+}
+MTL_INLINE void store_to(Float16* place, float value) {
+  *place = to_float16(value);
+}
+MTL_INLINE void store_to(BFloat16* place, float value) {
+  *place = to_bfloat16(value);
+}
 
-MTL_INLINE bool is_nan(float value) { return value != value; }
-MTL_INLINE bool is_nan(double value) { return value != value; }
-MTL_INLINE bool is_nan(Float16 value) { return (value.bits & 0x7fffu) > 0x7c00u; }
-MTL_INLINE bool is_nan(BFloat16 value) { return (value.bits & 0x7fffu) > 0x7f80u; }
+MTL_INLINE bool is_nan(float value) {
+  return value != value;
+}
+MTL_INLINE bool is_nan(double value) {
+  return value != value;
+}
+MTL_INLINE bool is_nan(Float16 value) {
+  return (value.bits & 0x7fffu) > 0x7c00u;
+}
+MTL_INLINE bool is_nan(BFloat16 value) {
+  return (value.bits & 0x7fffu) > 0x7f80u;
+}
 
 }  // namespace MTL_SIMD
 }  // namespace mtl

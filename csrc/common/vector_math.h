@@ -14,15 +14,16 @@ inline namespace MTL_SIMD {
 // e^x for x <= 0 (and a little above), relative error below 2 ulp; NaN stays NaN, and below
 // -87.3, where float has no normal result, it is 0.
 //
-// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial, whose remainder r^7/7! is
-// below 2^-23 there.
+// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial, whose remainder r^8/8! is
+// below 2^-27 there.
 MTL_INLINE float exp_nonpositive(float x) {
   constexpr float kLog2E = 1.44269504f, kRound = 0x1.8p23f;
   constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
   const float shifted = x * kLog2E + kRound;  // its low bits hold n
   const float n = shifted - kRound;
   const float r = (x - n * kLn2High) - n * kLn2Low;
-  float p = 1.0f / 720.0f;
+  float p = 1.0f / 5040.0f;
+  p = p * r + 1.0f / 720.0f;
   p = p * r + 1.0f / 120.0f;
   p = p * r + 1.0f / 24.0f;
   p = p * r + 1.0f / 6.0f;
@@ -33,7 +34,9 @@ MTL_INLINE float exp_nonpositive(float x) {
   return x < -87.3f ? 0.0f : (x != x ? x : result);
 }
 
-MTL_INLINE double exp_nonpositive(double x) { return std::exp(x); }
+MTL_INLINE double exp_nonpositive(double x) {
+  return std::exp(x);
+}
 
 // log x for normal x > 0; NaN stays NaN, infinity infinity.
 //
@@ -56,7 +59,9 @@ MTL_INLINE float log_positive(float x) {
   return x <= 0x1.fffffep127f ? result : x;
 }
 
-MTL_INLINE double log_positive(double x) { return std::log(x); }
+MTL_INLINE double log_positive(double x) {
+  return std::log(x);
+}
 
 }  // namespace MTL_SIMD
 }  // namespace mtl

@@ -35,7 +35,7 @@ inline double loss_weight(Likelihood likelihood, double s, double fixed_weight) 
 // What the log-variance adds on its own: s/2, except where it acts inside the loss or not at all.
 inline double regulariser(Likelihood likelihood, double s) {
   return likelihood == Likelihood::kFixed || likelihood == Likelihood::kScaledSoftmax ? 0.0
-                                                                                     : 0.5 * s;
+                                                                                      : 0.5 * s;
 }
 
 // The factor on the logits: exp(-s) = 1/sigma^2 for the scaled softmax, else 1.

@@ -15,13 +15,21 @@ LIBRARY.define("instance_centroids(Tensor ids, int instances) -> (Tensor centroi
 def _instance_centroids_cpu(ids: Tensor, instances: int) -> tuple[Tensor, Tensor]:
     centroids = torch.empty(ids.shape[0], instances, 2, dtype=torch.float32)
     counts = torch.empty(ids.shape[0], instances, dtype=torch.int64)
-    native.library().instance_centroids_cpu(
-        native.view(ids),
-        instances,
-        centroids.data_ptr(),
-        counts.data_ptr(),
-        torch.get_num_threads(),
-    )
+    library = native.library()
+    try:
+        library.instance_centroids_cpu(
+            native.view(ids),
+            instances,
+            centroids.data_ptr(),
+            counts.data_ptr(),
+            torch.get_num_threads(),
+        )
+    except library.BadLabel as error:
+        _, value, image, row, column = error.args
+        raise ValueError(
+            f"ids: expected 0 to {instances}, got {value} at image {image}, row {row}, "
+            f"column {column}"
+        ) from None
     return centroids, counts
 
 

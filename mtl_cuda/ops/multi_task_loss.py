@@ -29,7 +29,7 @@ class LossResult(NamedTuple):
     Attributes:
         total: scalar, float32 (float64 if a prediction is float64). Differentiable.
         losses: [T] raw losses, of the same type. Differentiable.
-        weights: [T] d total / d loss, of the same type.
+        weights: [T] float64, d total / d loss.
         valid: [T] int64, valid pixels.
         log_variance_gradient: [T] float64, d total / d s.
         gradient_scales: [T] float64, the factor that each stored gradient carries.
@@ -50,8 +50,8 @@ LIBRARY.define(
     "multi_task_loss(Tensor[] predictions, Tensor[] targets, Tensor?[] masks, "
     "Tensor?[] class_weights, Tensor? log_variances, int[] kinds, int[] likelihoods, "
     "float[] weights, int[] ignore_indices, float[] label_smoothings, bool[] needs_gradient, "
-    "str names) -> (Tensor total, Tensor losses, Tensor weights, Tensor valid, Tensor log_variance_gradient, "
-    "Tensor gradient_scales, Tensor[] gradients)"
+    "str names) -> (Tensor total, Tensor losses, Tensor weights, Tensor valid, "
+    "Tensor log_variance_gradient, Tensor gradient_scales, Tensor[] gradients)"
 )
 # gradients[i] * factors[i], rounded once.
 LIBRARY.define("scale_gradients(Tensor[] gradients, Tensor factors) -> Tensor[]")
@@ -62,9 +62,7 @@ def _scalar_dtype(predictions: Sequence[Tensor]) -> torch.dtype:
     return torch.float64 if in_double else torch.float32
 
 
-def _empty_gradients(
-    predictions: Sequence[Tensor], needs_gradient: Sequence[bool]
-) -> list[Tensor]:
+def _empty_gradients(predictions: Sequence[Tensor], needs_gradient: Sequence[bool]) -> list[Tensor]:
     return [
         torch.empty_like(prediction) if needed else prediction.new_empty(0)
         for prediction, needed in zip(predictions, needs_gradient)
@@ -135,7 +133,7 @@ def _multi_task_loss_cpu(
     return (
         torch.tensor(sum(terms), dtype=dtype),
         torch.tensor(losses, dtype=dtype),
-        torch.tensor(factors, dtype=dtype),
+        torch.tensor(factors, dtype=torch.float64),
         torch.tensor(valid, dtype=torch.int64),
         torch.tensor(variance_gradient, dtype=torch.float64),
         torch.tensor(scales, dtype=torch.float64),
@@ -144,15 +142,13 @@ def _multi_task_loss_cpu(
 
 
 @torch.library.register_fake("mtl_cuda::multi_task_loss", lib=LIBRARY)
-def _multi_task_loss_fake(
-    predictions: Sequence[Tensor], *arguments: Any
-) -> tuple[Any, ...]:
+def _multi_task_loss_fake(predictions: Sequence[Tensor], *arguments: Any) -> tuple[Any, ...]:
     needs_gradient = arguments[-2]
     tasks, dtype, like = len(predictions), _scalar_dtype(predictions), predictions[0]
     return (
         like.new_empty((), dtype=dtype),
         like.new_empty(tasks, dtype=dtype),
-        like.new_empty(tasks, dtype=dtype),
+        like.new_empty(tasks, dtype=torch.float64),
         like.new_empty(tasks, dtype=torch.int64),
         like.new_empty(tasks, dtype=torch.float64),
         like.new_empty(tasks, dtype=torch.float64),
@@ -225,10 +221,9 @@ def _backward(ctx: Any, grad_total: Tensor | None, grad_losses: Tensor | None, *
     wanted = [i for i, needed in enumerate(ctx.needs_gradient) if needed]
     by_task: list[Tensor | None] = [None] * len(ctx.needs_gradient)
     if wanted and (grad_total is not None or grad_losses is not None):
-        coefficients = _coefficients(
-            grad_total, grad_losses, weights.double(), torch.ones_like(scales)
-        )
-        factors = coefficients / scales
+        coefficients = _coefficients(grad_total, grad_losses, weights, torch.ones_like(scales))
+        # Where s is NaN, so is every stored gradient that should be; the others are to stay 0.
+        factors = torch.where(scales.isnan(), 1.0, coefficients / scales)
         if len(wanted) < len(by_task):
             factors = factors[wanted]
         for i, gradient in zip(wanted, _scaled([gradients[i] for i in wanted], factors)):

@@ -1,8 +1,8 @@
 // Runs one small kernel on each device: whether this build holds code for it is otherwise found
 // out at the first loss.
-#include "common/cuda/device.h"
-
 #include <cuda_runtime.h>
+
+#include "common/cuda/device.h"
 
 namespace mtl {
 namespace {

@@ -27,18 +27,20 @@ int64_t largest_id(const TensorView& ids, int64_t allowed, size_t task, int thre
   std::atomic<int64_t> largest{0};
   FirstBad first_bad;
   for_each_row(ids, threads, [&](int64_t b, int64_t y) {
-    const Id* row = row_of<Id>(ids, b, y);
-    Id low = 0, high = 0;
-    for (int64_t x = 0; x < width; ++x) {
-      low = std::min(low, row[x * step]);
-      high = std::max(high, row[x * step]);
-    }
-    if (low < 0 || static_cast<int64_t>(high) > allowed) {
-      int64_t x = 0;
-      while (row[x * step] >= 0 && static_cast<int64_t>(row[x * step]) <= allowed) ++x;
-      first_bad.note(ids, b, y, x);
-    }
-    raise_to(largest, high);
+    with_pixels(row_of<Id>(ids, b, y), step, [&](const auto& at) {
+      Id low = 0, high = 0;
+      for (int64_t x = 0; x < width; ++x) {
+        const Id id = at(x);
+        low = id < low ? id : low;
+        high = id > high ? id : high;
+      }
+      if (low < 0 || static_cast<int64_t>(high) > allowed) {
+        int64_t x = 0;
+        while (at(x) >= 0 && static_cast<int64_t>(at(x)) <= allowed) ++x;
+        first_bad.note(ids, b, y, x);
+      }
+      raise_to(largest, high);
+    });
   });
   first_bad.throw_if_any<Id>(ids, task);
   return largest;
@@ -53,13 +55,14 @@ InstanceTable sum_ids(const TensorView& ids, int64_t allowed, size_t task, int t
   std::unique_ptr<SharedSums[]> shared(new SharedSums[slots]);
   const int64_t width = ids.width(), step = ids.strides[3];
   for_each_row(ids, threads, [&](int64_t b, int64_t y) {
-    const Id* row = row_of<Id>(ids, b, y);
-    for (int64_t x = 0; x < width;) {
-      const Id id = row[x * step];
-      const int64_t begin = x;
-      while (x < width && row[x * step] == id) ++x;
-      if (id != 0) shared[b * table.rows + id].add_run(begin, x, y);
-    }
+    with_pixels(row_of<Id>(ids, b, y), step, [&](const auto& at) {
+      for (int64_t x = 0; x < width;) {
+        const Id id = at(x);
+        const int64_t begin = x;
+        while (x < width && at(x) == id) ++x;
+        if (id != 0) shared[b * table.rows + id].add_run(begin, x, y);
+      }
+    });
   });
   table.sums.resize(slots);
   for (int64_t i = 0; i < slots; ++i) table.sums[i] = {shared[i].count, shared[i].x, shared[i].y};

@@ -52,7 +52,9 @@ PixelSums l1_range(const PixelLoss& loss, const PixelRange& range, void* workspa
   });
 }
 
-bool in_double(const PixelLoss& loss) { return loss.prediction.dtype == DType::kFloat64; }
+bool in_double(const PixelLoss& loss) {
+  return loss.prediction.dtype == DType::kFloat64;
+}
 
 PixelSums cross_entropy(const PixelLoss& loss, const PixelRange& range, void* workspace) {
   return in_double(loss) ? cross_entropy_range<double>(loss, range, workspace)

@@ -10,18 +10,18 @@ namespace mtl {
 // One task, ready to run. Plain data: kernels compiled for newer processors see no class whose
 // inline members they would compile too.
 struct PixelLoss {
-  TensorView prediction;            // [B,C,H,W]
-  TensorView target;                // [B,1,H,W] labels, or [B,C,H,W] values
-  TensorView mask;                  // [B,1,H,W] bool, or absent
-  TensorView gradient;              // [B,C,H,W], or absent
-  const double* class_weights;      // [C], or null: all 1
-  double class_weight_sum;          // their sum (C where null)
+  TensorView prediction;        // [B,C,H,W]
+  TensorView target;            // [B,1,H,W] labels, or [B,C,H,W] values
+  TensorView mask;              // [B,1,H,W] bool, or absent
+  TensorView gradient;          // [B,C,H,W], or absent
+  const double* class_weights;  // [C], or null: all 1
+  double class_weight_sum;      // their sum (C where null)
   int64_t ignore_index;
   double label_smoothing;
-  bool scaled;                      // whether d/ds is wanted: alpha = e^-s
-  double logit_scale;               // alpha: the logits count as alpha * f
-  double gradient_factor;           // gradient = gradient_factor * d(pixel loss)/d(prediction)
-  const double* centroids;          // [B][ids][2] as (x, y)
+  bool scaled;              // whether d/ds is wanted: alpha = e^-s
+  double logit_scale;       // alpha: the logits count as alpha * f
+  double gradient_factor;   // gradient = gradient_factor * d(pixel loss)/d(prediction)
+  const double* centroids;  // [B][ids][2] as (x, y)
   int64_t ids;
 };
 

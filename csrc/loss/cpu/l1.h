@@ -1,7 +1,7 @@
 // L1 of one tile: loss, and gradient in place of the prediction.
 //
 //   loss             = sum_c |prediction_c - target_c|
-//   d loss/d pred_c  = sign(prediction_c - target_c), 0 where they are equal
+//   d loss/d pred_c  = sign(prediction_c - target_c), 0 where they are equal or one is NaN
 // over valid pixels. For instance offsets the target is centroid - pixel, made here from the ids.
 #pragma once
 
@@ -65,7 +65,7 @@ inline double distances(const PixelLoss& loss, int64_t channels, int stride, int
     for (int i = 0; i < count; ++i) {
       const Acc d = p[i] - t[i];
       const Acc distance = d < Acc(0) ? -d : d;
-      const Acc sign = d > Acc(0) ? Acc(1) : (d < Acc(0) ? Acc(-1) : d);  // 0 and NaN stay
+      const Acc sign = d > Acc(0) ? Acc(1) : (d < Acc(0) ? Acc(-1) : Acc(0));
       total += valid[i] > Acc(0) ? distance : Acc(0);
       p[i] = valid[i] > Acc(0) ? factor * sign : Acc(0);
     }

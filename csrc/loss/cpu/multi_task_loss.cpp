@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/cpu_features.h"
+#include "common/huge_pages.h"
 #include "common/parallel.h"
 #include "loss/cpu/kernels.h"
 #include "loss/cpu/target_summary.h"
@@ -65,16 +66,14 @@ PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& 
   loss.mask = task.mask;
   loss.gradient = task.gradient;
   loss.class_weights = task.class_weights.empty() ? nullptr : task.class_weights.data();
-  loss.class_weight_sum =
-      loss.class_weights
-          ? std::accumulate(task.class_weights.begin(), task.class_weights.end(), 0.0)
-          : static_cast<double>(task.prediction.channels());
+  loss.class_weight_sum = loss.class_weights ? std::accumulate(task.class_weights.begin(),
+                                                               task.class_weights.end(), 0.0)
+                                             : static_cast<double>(task.prediction.channels());
   loss.ignore_index = task.ignore_index;
   loss.label_smoothing = task.label_smoothing;
   loss.scaled = task.likelihood == Likelihood::kScaledSoftmax;
   loss.logit_scale = logit_scale(task.likelihood, s);
-  loss.gradient_factor =
-      summary.normaliser > 0.0 ? term.gradient_scale / summary.normaliser : 0.0;
+  loss.gradient_factor = summary.normaliser > 0.0 ? term.gradient_scale / summary.normaliser : 0.0;
   loss.centroids = summary.centroids.data();
   loss.ids = summary.ids;
   return loss;
@@ -85,9 +84,8 @@ void finish(const LossTask& task, double normaliser, const PixelSums& sums, Loss
   const double s = clamp_log_variance(task.log_variance);
   term.loss = sums.loss / normaliser;
   term.term = term.weight * term.loss + regulariser(task.likelihood, s);
-  // Outside the clamp the total does not depend on s. (NaN is not outside, and spreads.)
-  const bool clamped = task.log_variance < kMinLogVariance || task.log_variance > kMaxLogVariance;
-  if (clamped) return;
+  // Outside the clamp the total does not depend on s.
+  if (!(task.log_variance >= kMinLogVariance && task.log_variance <= kMaxLogVariance)) return;
   term.log_variance_gradient =
       log_variance_gradient(task.likelihood, s, term.loss, sums.log_variance / normaliser);
 }
@@ -138,6 +136,7 @@ std::vector<LossTerm> multi_task_loss_cpu(const std::vector<LossTask>& tasks, in
     summaries.push_back(summarise_target(tasks[t], t, threads));
     losses.push_back(prepare(tasks[t], summaries.back(), terms[t]));
   }
+  for (const LossTask& task : tasks) advise_huge_pages(task.gradient);
   const std::vector<Work> works = plan(tasks);
   std::vector<PixelSums> parts(works.size());
   parallel_for(static_cast<int64_t>(works.size()), threads, [&](int64_t index) {

@@ -27,6 +27,16 @@ const Value* row_of(const TensorView& view, int64_t b, int64_t y) {
   return static_cast<const Value*>(view.data) + view.offset(b, y, 0);
 }
 
+// Calls body(at) with at(x) = row[x * step]; for step 1 in a copy of its own, which vectorises.
+template <class Value, class Body>
+void with_pixels(const Value* row, int64_t step, const Body& body) {
+  if (step == 1) {
+    body([row](int64_t x) { return row[x]; });
+  } else {
+    body([row, step](int64_t x) { return row[x * step]; });
+  }
+}
+
 inline void raise_to(std::atomic<int64_t>& largest, int64_t candidate) {
   int64_t seen = largest.load(std::memory_order_relaxed);
   while (candidate > seen && !largest.compare_exchange_weak(seen, candidate)) {

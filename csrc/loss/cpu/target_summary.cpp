@@ -1,7 +1,9 @@
 #include "loss/cpu/target_summary.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
+#include <numeric>
 
 #include "common/half.h"
 #include "loss/cpu/rows.h"
@@ -38,23 +40,23 @@ TargetSummary summarise_classes(const LossTask& task, size_t index, int threads)
   std::atomic<int64_t> valid{0};
   FirstBad first_bad;
   for_each_row(labels, threads, [&](int64_t b, int64_t y) {
-    const Label* row = row_of<Label>(labels, b, y);
-    int64_t counted = 0, bad = 0;
-    for (int64_t x = 0; x < width; ++x) {
-      counted += rule.counts(row[x * step]);
-      bad += rule.bad(row[x * step]);
-    }
-    valid.fetch_add(counted, std::memory_order_relaxed);
-    if (bad) {
-      int64_t x = 0;
-      while (!rule.bad(row[x * step])) ++x;
-      first_bad.note(labels, b, y, x);
-    } else if (weighted) {
+    with_pixels(row_of<Label>(labels, b, y), step, [&](const auto& at) {
+      int64_t counted = 0, bad = 0;
       for (int64_t x = 0; x < width; ++x) {
-        const Label label = row[x * step];
-        if (rule.counts(label)) histogram[label].fetch_add(1, std::memory_order_relaxed);
+        counted += rule.counts(at(x));
+        bad += rule.bad(at(x));
       }
-    }
+      valid.fetch_add(counted, std::memory_order_relaxed);
+      if (bad) {
+        int64_t x = 0;
+        while (!rule.bad(at(x))) ++x;
+        first_bad.note(labels, b, y, x);
+      } else if (weighted) {
+        for (int64_t x = 0; x < width; ++x) {
+          if (rule.counts(at(x))) histogram[at(x)].fetch_add(1, std::memory_order_relaxed);
+        }
+      }
+    });
   });
   first_bad.throw_if_any<Label>(labels, index);
   TargetSummary summary;
@@ -66,24 +68,34 @@ TargetSummary summarise_classes(const LossTask& task, size_t index, int threads)
   return summary;
 }
 
-// A pixel is valid where the mask (if any) is true and no channel is NaN.
+// A pixel is valid where the mask (if any) is true and no channel is NaN: `flags` [W] of a row.
+template <class Value>
+void flag_valid(const LossTask& task, int64_t b, int64_t y, uint8_t* flags) {
+  const TensorView& values = task.target;
+  const int64_t width = values.width();
+  if (task.mask.data) {
+    const bool* mask = row_of<bool>(task.mask, b, y);
+    for (int64_t x = 0; x < width; ++x) flags[x] = mask[x * task.mask.strides[3]];
+  } else {
+    std::fill_n(flags, width, uint8_t{1});
+  }
+  for (int64_t c = 0; c < values.channels(); ++c) {
+    const Value* row = row_of<Value>(values, b, y) + c * values.strides[1];
+    with_pixels(row, values.strides[3], [&](const auto& at) {
+      for (int64_t x = 0; x < width; ++x) flags[x] &= !is_nan(at(x));
+    });
+  }
+}
+
 template <class Value>
 TargetSummary summarise_values(const LossTask& task, int threads) {
-  const TensorView& values = task.target;
-  const TensorView& mask = task.mask;
   std::atomic<int64_t> valid{0};
-  for_each_row(values, threads, [&](int64_t b, int64_t y) {
-    const Value* row = row_of<Value>(values, b, y);
-    const bool* row_mask = mask.data ? row_of<bool>(mask, b, y) : nullptr;
-    int64_t counted = 0;
-    for (int64_t x = 0; x < values.width(); ++x) {
-      bool counts = !row_mask || row_mask[x * mask.strides[3]];
-      for (int64_t c = 0; c < values.channels(); ++c) {
-        counts &= !is_nan(row[x * values.strides[3] + c * values.strides[1]]);
-      }
-      counted += counts;
-    }
-    valid.fetch_add(counted, std::memory_order_relaxed);
+  for_each_row(task.target, threads, [&](int64_t b, int64_t y) {
+    thread_local std::vector<uint8_t> flags;
+    flags.resize(task.target.width());
+    flag_valid<Value>(task, b, y, flags.data());
+    valid.fetch_add(std::accumulate(flags.begin(), flags.end(), int64_t{0}),
+                    std::memory_order_relaxed);
   });
   TargetSummary summary;
   summary.valid = summary.normaliser = static_cast<double>(valid);

@@ -55,12 +55,12 @@ inline void load_tile(const TensorView& view, const Block& block, int stride, Ac
                     stride, tile);
       break;
     case DType::kFloat16:
-      load_elements(static_cast<const Float16*>(view.data) + start, cs, ps, channels,
-                    block.count, stride, tile);
+      load_elements(static_cast<const Float16*>(view.data) + start, cs, ps, channels, block.count,
+                    stride, tile);
       break;
     default:
-      load_elements(static_cast<const BFloat16*>(view.data) + start, cs, ps, channels,
-                    block.count, stride, tile);
+      load_elements(static_cast<const BFloat16*>(view.data) + start, cs, ps, channels, block.count,
+                    stride, tile);
   }
   for (int64_t c = 0; c < channels; ++c) {
     for (int i = block.count; i % kVector != 0; ++i) tile[c * stride + i] = Acc(0);
@@ -105,16 +105,15 @@ inline void store_tile(const float* tile, int stride, const Block& block, const 
   }
 }
 
-inline void store_tile(const double* tile, int stride, const Block& block,
-                       const TensorView& view) {
-  store_elements(tile, stride, view.strides[1], view.strides[3], view.channels(), block.count,
-                 static_cast<double*>(view.data) +
-                     view.offset(block.image, block.row, block.column));
+inline void store_tile(const double* tile, int stride, const Block& block, const TensorView& view) {
+  store_elements(
+      tile, stride, view.strides[1], view.strides[3], view.channels(), block.count,
+      static_cast<double*>(view.data) + view.offset(block.image, block.row, block.column));
 }
 
 template <class Label>
-MTL_INLINE void decode_labels(const Label* source, int64_t pixel_stride, int count,
-                              int64_t ignored, int32_t* MTL_RESTRICT labels) {
+MTL_INLINE void decode_labels(const Label* source, int64_t pixel_stride, int count, int64_t ignored,
+                              int32_t* MTL_RESTRICT labels) {
 #pragma omp simd
   for (int i = 0; i < count; ++i) {
     const int64_t label = static_cast<int64_t>(source[i * pixel_stride]);

@@ -1,0 +1,112 @@
+"""What the benchmarks share: timing in turn, medians, memory, the conditions of a run."""
+
+from __future__ import annotations
+
+import gc
+import json
+import platform
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per call: median, 20th and 80th percentile."""
+
+    median: float
+    p20: float
+    p80: float
+
+    def __str__(self) -> str:
+        return f"{self.median * 1e3:8.1f} ms  [{self.p20 * 1e3:.1f}, {self.p80 * 1e3:.1f}]"
+
+
+def time_in_turn(
+    candidates: dict[str, Callable[[], object]], rounds: int = 15, warm_up: int = 2
+) -> dict[str, Timing]:
+    """Times the candidates in turn, round by round, so that a busy moment hits all of them."""
+    samples: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(warm_up + rounds):
+        for name, call in candidates.items():
+            begin = time.perf_counter()
+            call()
+            if turn >= warm_up:
+                samples[name].append(time.perf_counter() - begin)
+    return {name: _summary(values) for name, values in samples.items()}
+
+
+def _summary(values: list[float]) -> Timing:
+    if len(values) < 2:
+        return Timing(values[0], values[0], values[0])
+    fifths = statistics.quantiles(values, n=5)
+    return Timing(statistics.median(values), fifths[0], fifths[3])
+
+
+def _resident_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/status has no VmRSS")
+
+
+def peak_extra_bytes(call: Callable[[], object]) -> int:
+    """Largest growth of the resident memory while ``call`` runs (Linux, sampled every 0.2 ms)."""
+    gc.collect()
+    before = peak = _resident_bytes()
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.is_set():
+            peak = max(peak, _resident_bytes())
+            time.sleep(0.0002)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    kept = call()
+    done.set()
+    watcher.join()
+    peak = max(peak, _resident_bytes())
+    del kept
+    return peak - before
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _revision() -> str:
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() or "unknown"
+
+
+def conditions() -> dict[str, object]:
+    """What a reader must know to compare: machine, versions, threads, revision."""
+    from mtl_cuda import native
+
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "native": native.library().build_info(),
+        "revision": _revision(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def write_results(path: str, results: dict[str, object]) -> None:
+    """Results and conditions as JSON."""
+    Path(path).write_text(json.dumps({"conditions": conditions(), **results}, indent=2) + "\n")

@@ -176,7 +176,7 @@ inline PixelSums cross_entropy_tile(const PixelLoss& loss, const Block& block, A
   const PixelSums sums = sum_columns(loss, count, columns);
   if (loss.gradient.data) {
     write_gradient(loss, channels, stride, count, labels, tile, columns);
-    store_tile(tile, stride, block, loss.gradient);
+    store_tile(tile, block, stride, loss.streamed, loss.gradient);
   }
   return sums;
 }

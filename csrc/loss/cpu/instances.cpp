@@ -2,24 +2,22 @@
 
 #include <algorithm>
 #include <atomic>
-#include <limits>
-#include <memory>
+#include <mutex>
 
 #include "loss/cpu/rows.h"
 
 namespace mtl {
 namespace {
 
-struct SharedSums {
-  std::atomic<int64_t> count{0}, x{0}, y{0};
+// Rows of one image that are summed together, in a table of their own.
+constexpr int64_t kBandPixels = 65536;
 
-  void add_run(int64_t begin, int64_t end, int64_t row) {
-    const int64_t length = end - begin;
-    count.fetch_add(length, std::memory_order_relaxed);
-    x.fetch_add(length * (begin + end - 1) / 2, std::memory_order_relaxed);
-    y.fetch_add(length * row, std::memory_order_relaxed);
-  }
-};
+void add_run(InstanceSums& sums, int64_t begin, int64_t end, int64_t row) {
+  const int64_t length = end - begin;
+  sums.count += length;
+  sums.x += length * (begin + end - 1) / 2;
+  sums.y += length * row;
+}
 
 template <class Id>
 int64_t largest_id(const TensorView& ids, int64_t allowed, size_t task, int threads) {
@@ -48,24 +46,41 @@ int64_t largest_id(const TensorView& ids, int64_t allowed, size_t task, int thre
 
 // Neighbours share ids: one addition per run of equal ids in a row.
 template <class Id>
+void sum_row(const TensorView& ids, int64_t b, int64_t y, InstanceSums* sums) {
+  const int64_t width = ids.width();
+  with_pixels(row_of<Id>(ids, b, y), ids.strides[3], [&](const auto& at) {
+    for (int64_t x = 0; x < width;) {
+      const Id id = at(x);
+      const int64_t begin = x;
+      while (x < width && at(x) == id) ++x;
+      if (id != 0) add_run(sums[id], begin, x, y);
+    }
+  });
+}
+
+template <class Id>
 InstanceTable sum_ids(const TensorView& ids, int64_t allowed, size_t task, int threads) {
   InstanceTable table;
   table.rows = largest_id<Id>(ids, allowed, task, threads) + 1;
-  const int64_t slots = ids.batch() * table.rows;
-  std::unique_ptr<SharedSums[]> shared(new SharedSums[slots]);
-  const int64_t width = ids.width(), step = ids.strides[3];
-  for_each_row(ids, threads, [&](int64_t b, int64_t y) {
-    with_pixels(row_of<Id>(ids, b, y), step, [&](const auto& at) {
-      for (int64_t x = 0; x < width;) {
-        const Id id = at(x);
-        const int64_t begin = x;
-        while (x < width && at(x) == id) ++x;
-        if (id != 0) shared[b * table.rows + id].add_run(begin, x, y);
-      }
-    });
+  table.sums.resize(ids.batch() * table.rows);
+  const int64_t height = ids.height();
+  const int64_t band = std::max<int64_t>(1, kBandPixels / std::max<int64_t>(1, ids.width()));
+  const int64_t bands = (height + band - 1) / band;
+  std::mutex mutex;
+  parallel_for(ids.batch() * bands, threads, [&](int64_t index) {
+    const int64_t b = index / bands, begin = index % bands * band;
+    std::vector<InstanceSums> sums(table.rows);
+    for (int64_t y = begin; y < std::min(height, begin + band); ++y) {
+      sum_row<Id>(ids, b, y, sums.data());
+    }
+    std::lock_guard<std::mutex> lock(mutex);
+    for (int64_t id = 1; id < table.rows; ++id) {
+      InstanceSums& whole = table.sums[b * table.rows + id];
+      whole.count += sums[id].count;
+      whole.x += sums[id].x;
+      whole.y += sums[id].y;
+    }
   });
-  table.sums.resize(slots);
-  for (int64_t i = 0; i < slots; ++i) table.sums[i] = {shared[i].count, shared[i].x, shared[i].y};
   return table;
 }
 

@@ -17,6 +17,14 @@ bool rows_join(const PixelLoss& loss) {
          (!loss.gradient.data || loss.gradient.rows_join());
 }
 
+Block block_at(int64_t pixel, const PixelRange& range, int64_t width, int stride, bool joined) {
+  Block block = {range.image, pixel / width, pixel % width, 0};
+  int64_t count = range.end - pixel;
+  if (!joined && count > width - block.column) count = width - block.column;
+  block.count = static_cast<int>(count < stride ? count : stride);
+  return block;
+}
+
 // Calls tile(block, stride) for the blocks of a range and adds up what it returns.
 template <class Tile>
 MTL_INLINE PixelSums for_each_block(const PixelLoss& loss, const PixelRange& range,
@@ -25,16 +33,14 @@ MTL_INLINE PixelSums for_each_block(const PixelLoss& loss, const PixelRange& ran
   const int stride = tile_pixels(loss.prediction.channels());
   const bool joined = rows_join(loss);
   PixelSums sums = {0.0, 0.0};
-  for (int64_t p = range.begin; p < range.end;) {
-    Block block = {range.image, p / width, p % width, 0};
-    int64_t count = range.end - p;
-    if (!joined && count > width - block.column) count = width - block.column;
-    block.count = static_cast<int>(count < stride ? count : stride);
+  for (int64_t pixel = range.begin; pixel < range.end;) {
+    const Block block = block_at(pixel, range, width, stride, joined);
     const PixelSums part = tile(block, stride);
     sums.loss += part.loss;
     sums.log_variance += part.log_variance;
-    p += block.count;
+    pixel += block.count;
   }
+  if (loss.streamed) stream_fence();
   return sums;
 }
 

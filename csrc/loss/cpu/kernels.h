@@ -14,6 +14,7 @@ struct PixelLoss {
   TensorView target;            // [B,1,H,W] labels, or [B,C,H,W] values
   TensorView mask;              // [B,1,H,W] bool, or absent
   TensorView gradient;          // [B,C,H,W], or absent
+  bool streamed;                // whether to write the gradient past the caches
   const double* class_weights;  // [C], or null: all 1
   double class_weight_sum;      // their sum (C where null)
   int64_t ignore_index;

@@ -31,7 +31,8 @@ inline void load_values(const PixelLoss& loss, const Block& block, int stride, i
   }
 }
 
-// The vectors from each pixel to the centroid of its instance; valid where there is one.
+// The vectors from each pixel to the centroid of its instance; valid where there is one. Neighbours
+// share ids, so the work is done by runs of one id within a row.
 template <class Acc>
 inline void load_offsets(const PixelLoss& loss, const Block& block, int stride, int count,
                          Acc* MTL_RESTRICT target, Acc* MTL_RESTRICT valid) {
@@ -40,16 +41,29 @@ inline void load_offsets(const PixelLoss& loss, const Block& block, int stride, 
   const double* centroids = loss.centroids + 2 * block.image * loss.ids;
   const int64_t width = loss.target.width();
   int64_t x = block.column, y = block.row;
-  for (int i = 0; i < count; ++i) {
-    const bool inside = ids[i] > 0;
-    const double* centroid = centroids + 2 * static_cast<int64_t>(inside ? ids[i] : 0);
-    target[i] = static_cast<Acc>(centroid[0] - static_cast<double>(x));
-    target[stride + i] = static_cast<Acc>(centroid[1] - static_cast<double>(y));
-    valid[i] = inside ? Acc(1) : Acc(0);
-    if (++x == width) {
+  for (int begin = 0; begin < count;) {
+    const int32_t id = ids[begin];
+    const int row_end = static_cast<int64_t>(count - begin) < width - x
+                            ? count
+                            : begin + static_cast<int>(width - x);
+    int end = begin + 1;
+    while (end < row_end && ids[end] == id) ++end;
+    const double* centroid = centroids + 2 * static_cast<int64_t>(id > 0 ? id : 0);
+    const double dx = centroid[0] - static_cast<double>(x);
+    const Acc dy = static_cast<Acc>(centroid[1] - static_cast<double>(y));
+    const Acc inside = id > 0 ? Acc(1) : Acc(0);
+#pragma omp simd
+    for (int i = begin; i < end; ++i) {
+      target[i] = static_cast<Acc>(dx - static_cast<double>(i - begin));
+      target[stride + i] = dy;
+      valid[i] = inside;
+    }
+    x += end - begin;
+    if (x == width) {
       x = 0;
       ++y;
     }
+    begin = end;
   }
 }
 
@@ -88,7 +102,7 @@ inline PixelSums l1_tile(const PixelLoss& loss, const Block& block, Acc* tile, i
     load_values(loss, block, stride, count, target, valid);
   }
   const double total = distances(loss, channels, stride, count, target, valid, tile);
-  if (loss.gradient.data) store_tile(tile, stride, block, loss.gradient);
+  if (loss.gradient.data) store_tile(tile, block, stride, loss.streamed, loss.gradient);
   return {total, 0.0};
 }
 

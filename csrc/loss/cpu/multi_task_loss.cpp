@@ -31,6 +31,8 @@ extern const KernelTable kKernels;
 namespace {
 
 constexpr int64_t kRangePixels = 16384;
+// Gradients of more elements than this do not fit into caches until they are read again.
+constexpr int64_t kStreamElements = int64_t{1} << 22;
 
 const KernelTable& kernel_table() {
   switch (simd_path()) {
@@ -65,6 +67,8 @@ PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& 
   loss.target = task.target;
   loss.mask = task.mask;
   loss.gradient = task.gradient;
+  const TensorView& p = task.prediction;
+  loss.streamed = p.batch() * p.channels() * p.pixels() > kStreamElements;
   loss.class_weights = task.class_weights.empty() ? nullptr : task.class_weights.data();
   loss.class_weight_sum = loss.class_weights ? std::accumulate(task.class_weights.begin(),
                                                                task.class_weights.end(), 0.0)

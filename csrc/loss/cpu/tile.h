@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/half.h"
+#include "common/stream.h"
 #include "common/tensor_view.h"
 #include "loss/cpu/tile_size.h"
 
@@ -68,47 +69,52 @@ inline void load_tile(const TensorView& view, const Block& block, int stride, Ac
 }
 
 template <class T, class Acc>
-MTL_INLINE void store_elements(const Acc* MTL_RESTRICT tile, int stride, int64_t channel_stride,
-                               int64_t pixel_stride, int64_t channels, int count,
-                               T* MTL_RESTRICT target) {
-  if (pixel_stride == 1) {
-    for (int64_t c = 0; c < channels; ++c) {
+MTL_INLINE void store_run(const Acc* MTL_RESTRICT source, int count, T* MTL_RESTRICT target) {
 #pragma omp simd
-      for (int i = 0; i < count; ++i) {
-        store_to(target + c * channel_stride + i, tile[c * stride + i]);
-      }
+  for (int i = 0; i < count; ++i) store_to(target + i, source[i]);
+}
+
+// `streamed`: past the caches, see stream.h.
+template <class T, class Acc>
+MTL_INLINE void store_elements(const Acc* MTL_RESTRICT tile, const Block& block, int stride,
+                               bool streamed, const TensorView& view) {
+  T* target = static_cast<T*>(view.data) + view.offset(block.image, block.row, block.column);
+  const int64_t channels = view.channels(), cs = view.strides[1], ps = view.strides[3];
+  if (ps != 1) {
+    for (int i = 0; i < block.count; ++i) {
+      for (int64_t c = 0; c < channels; ++c)
+        store_to(target + i * ps + c * cs, tile[c * stride + i]);
+    }
+  } else if (streamed) {
+    for (int64_t c = 0; c < channels; ++c) {
+      T run[kMaxTilePixels];
+      store_run(tile + c * stride, block.count, run);
+      stream_copy(target + c * cs, run, block.count * static_cast<int64_t>(sizeof(T)));
     }
   } else {
-    for (int i = 0; i < count; ++i) {
-      for (int64_t c = 0; c < channels; ++c) {
-        store_to(target + i * pixel_stride + c * channel_stride, tile[c * stride + i]);
-      }
+    for (int64_t c = 0; c < channels; ++c) {
+      store_run(tile + c * stride, block.count, target + c * cs);
     }
   }
 }
 
-inline void store_tile(const float* tile, int stride, const Block& block, const TensorView& view) {
-  const int64_t start = view.offset(block.image, block.row, block.column);
-  const int64_t cs = view.strides[1], ps = view.strides[3];
+inline void store_tile(const float* tile, const Block& block, int stride, bool streamed,
+                       const TensorView& view) {
   switch (view.dtype) {
     case DType::kFloat32:
-      store_elements(tile, stride, cs, ps, view.channels(), block.count,
-                     static_cast<float*>(view.data) + start);
+      store_elements<float>(tile, block, stride, streamed, view);
       break;
     case DType::kFloat16:
-      store_elements(tile, stride, cs, ps, view.channels(), block.count,
-                     static_cast<Float16*>(view.data) + start);
+      store_elements<Float16>(tile, block, stride, streamed, view);
       break;
     default:
-      store_elements(tile, stride, cs, ps, view.channels(), block.count,
-                     static_cast<BFloat16*>(view.data) + start);
+      store_elements<BFloat16>(tile, block, stride, streamed, view);
   }
 }
 
-inline void store_tile(const double* tile, int stride, const Block& block, const TensorView& view) {
-  store_elements(
-      tile, stride, view.strides[1], view.strides[3], view.channels(), block.count,
-      static_cast<double*>(view.data) + view.offset(block.image, block.row, block.column));
+inline void store_tile(const double* tile, const Block& block, int stride, bool streamed,
+                       const TensorView& view) {
+  store_elements<double>(tile, block, stride, streamed, view);
 }
 
 template <class Label>

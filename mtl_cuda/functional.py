@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+import mtl_cuda.ops.multi_task_loss as loss_op
 from mtl_cuda import checks
-from mtl_cuda.ops import multi_task_loss as loss_op
 from mtl_cuda.reference import LossTerms, Target, upsample
 from mtl_cuda.tasks import (
     LOG_VARIANCE_RANGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtl_cuda import native
+from mtl_cuda.native import library, view
 from mtl_cuda.ops.library import LIBRARY
 
 LIBRARY.define("instance_centroids(Tensor ids, int instances) -> (Tensor centroids, Tensor counts)")
@@ -15,16 +15,16 @@ LIBRARY.define("instance_centroids(Tensor ids, int instances) -> (Tensor centroi
 def _instance_centroids_cpu(ids: Tensor, instances: int) -> tuple[Tensor, Tensor]:
     centroids = torch.empty(ids.shape[0], instances, 2, dtype=torch.float32)
     counts = torch.empty(ids.shape[0], instances, dtype=torch.int64)
-    library = native.library()
+    native = library()
     try:
-        library.instance_centroids_cpu(
-            native.view(ids),
+        native.instance_centroids_cpu(
+            view(ids),
             instances,
             centroids.data_ptr(),
             counts.data_ptr(),
             torch.get_num_threads(),
         )
-    except library.BadLabel as error:
+    except native.BadLabel as error:
         _, value, image, row, column = error.args
         raise ValueError(
             f"ids: expected 0 to {instances}, got {value} at image {image}, row {row}, "

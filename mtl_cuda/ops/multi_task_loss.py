@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mtl_cuda import native
+from mtl_cuda.native import library, view
 from mtl_cuda.ops.library import LIBRARY
 from mtl_cuda.tasks import MAX_INSTANCE_ID
 
@@ -103,20 +103,20 @@ def _multi_task_loss_cpu(
     needs_gradient: Sequence[bool],
     names: str,
 ) -> tuple[Any, ...]:
-    library = native.library()
+    native = library()
     gradients = _empty_gradients(predictions, needs_gradient)
     variances = [0.0] * len(predictions) if log_variances is None else log_variances.tolist()
     tasks = []
     for i, prediction in enumerate(predictions):
         mask, task_weights = masks[i], class_weights[i]
         tasks.append(
-            library.LossTask(
+            native.LossTask(
                 kinds[i],
                 likelihoods[i],
-                native.view(prediction),
-                native.view(targets[i]),
-                None if mask is None else native.view(mask),
-                native.view(gradients[i]) if needs_gradient[i] else None,
+                view(prediction),
+                view(targets[i]),
+                None if mask is None else view(mask),
+                view(gradients[i]) if needs_gradient[i] else None,
                 [] if task_weights is None else task_weights.tolist(),
                 ignore_indices[i],
                 label_smoothings[i],
@@ -125,8 +125,8 @@ def _multi_task_loss_cpu(
             )
         )
     try:
-        rows = library.multi_task_loss_cpu(tasks, torch.get_num_threads())
-    except library.BadLabel as error:
+        rows = native.multi_task_loss_cpu(tasks, torch.get_num_threads())
+    except native.BadLabel as error:
         raise _bad_label_error(error, kinds, names, predictions, ignore_indices) from None
     terms, losses, factors, valid, variance_gradient, scales = zip(*rows)
     dtype = _scalar_dtype(predictions)

@@ -101,6 +101,7 @@ def _build_parser() -> argparse.ArgumentParser:
                        help="height and width in pixels (default 128x256)")  # fmt: skip
     synth.add_argument("--seed", type=int, default=0, help="same seed, same scenes (default 0)")
     synth.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    synth.add_argument("--overwrite", action="store_true", help="replace scenes made before")
     synth.set_defaults(run=_synth)
 
     add("info", "say what is installed, how it was built and what is missing").set_defaults(
@@ -152,7 +153,7 @@ def _predict(args: argparse.Namespace) -> int:
 def _synth(args: argparse.Namespace) -> int:
     from mtl_cuda.engine.commands import run_synth
 
-    run_synth(args.out, args.train, args.val, args.size, args.seed, args.workers)
+    run_synth(args.out, args.train, args.val, args.size, args.seed, args.workers, args.overwrite)
     return 0
 
 

@@ -14,8 +14,8 @@ _TOLERANCE = 0.05
 class TimeBudget:
     """Plans the number of steps from the time that steps took so far.
 
-    The first plan comes after a few steps. It is lowered when the machine turns out slower by more
-    than 5 %, and never raised, so the schedule that follows it seldom moves.
+    The first plan comes after a few steps. It changes only when the machine turns out slower or
+    faster by more than 5 %, so that the schedule which follows it seldom moves.
 
     Args:
         minutes: time from now until the last step.
@@ -26,7 +26,7 @@ class TimeBudget:
     def __init__(
         self, minutes: float, steps: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.steps = steps
+        self.steps = self._most = steps
         self._clock = clock
         self._end = clock() + 60 * minutes
         self._warm = 0.0
@@ -39,6 +39,6 @@ class TimeBudget:
         elif done >= _FIRST_PLAN and (done - _FIRST_PLAN) % _PLAN_EVERY == 0:
             per_step = (now - self._warm) / (done - _WARM_UP_STEPS)
             fits = done + max(0, int((self._end - now) / max(per_step, 1e-9)))
-            if done == _FIRST_PLAN or fits < (1 - _TOLERANCE) * self.steps:
-                self.steps = min(self.steps, fits)
+            if abs(fits - self.steps) > _TOLERANCE * self.steps:
+                self.steps = min(self._most, fits)
         return self.steps

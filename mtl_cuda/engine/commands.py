@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
+from mtl_cuda.data.synth import write_dataset
 from mtl_cuda.engine.build import open_source, pick_device
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.evaluate import constant_prediction, evaluate, evaluate_constant
@@ -87,15 +87,25 @@ def run_prediction(
 
 
 def run_synth(
-    out: Path, train: int, val: int, size: tuple[int, int], seed: int, workers: int
+    out: Path,
+    train: int,
+    val: int,
+    size: tuple[int, int],
+    seed: int,
+    workers: int,
+    overwrite: bool = False,
 ) -> None:
-    """Generate scenes into `out` with a progress bar."""
-    from mtl_cuda.data.synth import write_dataset
-
+    """Generate scenes with a progress bar: see `mtl_cuda.data.synth.write_dataset`."""
     start = time.monotonic()
     with tqdm(total=train + val, unit="scene", disable=None, leave=False) as bar:
         write_dataset(
-            out, train, val, size, seed, workers, lambda done, _: bar.update(done - bar.n)
+            out,
+            train,
+            val,
+            size,
+            seed,
+            workers,
+            lambda done, _: bar.update(done - bar.n),
+            overwrite=overwrite,
         )
-    seconds = time.monotonic() - start
-    print(f"{train} + {val} scenes in {math.ceil(seconds)} s: {out.resolve()}")
+    print(f"{train} + {val} scenes in {time.monotonic() - start:.0f} s: {out.resolve()}")

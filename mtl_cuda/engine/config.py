@@ -143,6 +143,8 @@ class RunConfig:
             ones take (at most `steps`), and the schedule ends with it. Null runs all `steps`.
         seed: of the weights, the order of scenes and their augmentation.
         device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ...
+        channels_last: keep images and weights in memory with the channels together, which
+            convolutions on the CPU and in half precision prefer; results change by rounding only.
         log_every: steps per row of metrics.csv; a row holds means over them.
         eval_every: steps between evaluations, each followed by a checkpoint; null evaluates at the
             end only.
@@ -157,6 +159,7 @@ class RunConfig:
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
+    channels_last: bool = True
     log_every: int = 20
     eval_every: int | None = 1000
     baseline_scenes: int = 100

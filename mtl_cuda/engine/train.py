@@ -82,7 +82,12 @@ class Trainer:
         self.info = self.train_source.info
         torch.manual_seed(config.run.seed)
         self.criterion = build_criterion(config.loss, self.info).to(self.device)
-        self.network = build_network(config.model, self.criterion.tasks).to(self.device)
+        self.memory_format = (
+            torch.channels_last if config.run.channels_last else torch.contiguous_format
+        )
+        self.network = build_network(config.model, self.criterion.tasks).to(
+            self.device, memory_format=self.memory_format
+        )
         self.optimizer = build_optimizer(self.network, self.criterion, config.optim)
         self.step = 0
         self.steps = config.run.steps
@@ -145,7 +150,7 @@ class Trainer:
         learning_rate = poly_learning_rate(self.config.optim, self.step, self.steps)
         set_learning_rate(self.optimizer, learning_rate)
         targets = to_device(batch, self.device)
-        images = targets.pop("image")
+        images = targets.pop("image").contiguous(memory_format=self.memory_format)
         self.network.train()
         if self.step == 0 and self.config.loss.initial_log_variance == "first_batch":
             start_log_variances(self.criterion, self._raw_losses(images, targets))

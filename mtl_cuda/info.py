@@ -92,7 +92,10 @@ def _problems() -> Iterator[str]:
     for extra, packages in _PARTS.items():
         absent = [package for package in packages if _installed(package) is None]
         if absent:
-            yield f"{', '.join(absent)} (extra '{extra}'): pip install '.[{extra}]' in the source folder"
+            yield (
+                f"{', '.join(absent)} (extra '{extra}'): pip install '.[{extra}]' in the source "
+                "folder"
+            )
     try:
         from mtl_cuda.data.io import require_cv2
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 import mtl_cuda
-from mtl_cuda.data import SceneSamples, denormalise
+from mtl_cuda.data import SceneSamples, denormalise, write_png
 from mtl_cuda.engine.config import to_yaml
 from mtl_cuda.engine.loading import evaluation_samples, spread
 from mtl_cuda.engine.predict import predict_image
@@ -32,7 +32,7 @@ Panels = list[tuple[str, npt.NDArray[np.uint8]]]
 def write_run_report(
     trainer: Trainer, result: TrainResult, *, title: str, notes: Sequence[str] = ()
 ) -> Path:
-    """Write report.html into the run's folder: curves, metrics, panels, configuration.
+    """Write report.html into the run's folder, and the panels it shows into panels/.
 
     Args:
         trainer: with the weights that `result` is about.
@@ -41,6 +41,10 @@ def write_run_report(
         notes: paragraphs below the metrics.
     """
     info, out = trainer.info, trainer.out
+    panels = _validation_panels(trainer)
+    (out / "panels").mkdir(exist_ok=True)
+    for name, picture in panels:
+        write_png(out / "panels" / f"{name}.png", picture)
     rows = metric_rows(result.metrics, result.baseline, info.depth_unit)
     prefix = "semantic/iou/"
     report = ReportData(
@@ -56,7 +60,7 @@ def write_run_report(
             if key.startswith(prefix)
         },
         class_colours=dict(zip(info.class_names, info.palette)),
-        panels=_validation_panels(trainer),
+        panels=panels,
         configuration=to_yaml(trainer.config),
         environment=_environment(trainer.device),
         notes=[_how_long(trainer, result), *notes],

@@ -86,7 +86,7 @@ def test_same_seed_same_run_whatever_the_workers(tiny: Make, tmp_path: Path) -> 
 
 def test_every_loss_and_sigma_falls_on_one_batch(tiny: Make) -> None:
     config = tiny(steps=60)
-    config.optim.learning_rate = 0.05
+    config.optim.learning_rate = 0.1
     trainer = Trainer(config)
     batch = next(training_batches(trainer.train_source, config.data, 0))
     rows = [trainer.train_step(batch) for _ in range(60)]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtl_cuda.cli import main
+from mtl_cuda.data import read_image, read_png
+from mtl_cuda.engine.build import pick_device
+from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from mtl_cuda.engine.config import TrainConfig, to_yaml
+from mtl_cuda.engine.demo import demo_config
+from mtl_cuda.engine.restore import restore
+from mtl_cuda.engine.train import Trainer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests of this module write."""
+    return tmp_path_factory.mktemp("commands")
+
+
+@pytest.fixture
+def trained(tiny: Callable[..., TrainConfig], folder: Path) -> Path:
+    """The folder of a short run that `mtl-cuda train` made; made once."""
+    out = folder / "run"
+    if not out.exists():
+        file = folder / "config.yaml"
+        file.write_text(to_yaml(tiny(out=str(out))))
+        assert main(["train", "--config", str(file), "--run.seed", "3"]) == 0
+    return out
+
+
+def test_train_leaves_a_report(trained: Path, scenes: Path) -> None:
+    report = (trained / "report.html").read_text()
+    assert "Inverse depth" in report
+    assert len(list((trained / "panels").glob("*.png"))) == 1
+    assert load_checkpoint(trained / "last.pt")["config"]["run"]["seed"] == 3
+
+
+def test_evaluate_repeats_the_metrics_of_the_training(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = load_checkpoint(trained / "last.pt")["metrics"]
+    capsys.readouterr()
+    assert main(["evaluate", str(trained / "last.pt"), "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{100 * metrics['semantic/miou']:.4g}" in printed
+    assert f"{metrics['instance/mean_error']:.4g}" in printed
+
+
+def test_predict_writes_panels_and_classes(trained: Path, scenes: Path, tmp_path: Path) -> None:
+    images = scenes / "leftImg8bit" / "val" / "synth"
+    out = tmp_path / "predictions"
+    arguments = ["predict", str(trained / "best.pt"), str(images), "--out", str(out)]
+    assert main([*arguments, "--device", "cpu", "--size", "16x32"]) == 0
+    names = {path.name for path in out.iterdir()}
+    stems = [path.stem for path in images.iterdir()]
+    assert names == {f"{s}_{kind}.png" for s in stems for kind in ("panel", "classes")}
+    classes = read_png(out / f"{stems[0]}_classes.png")
+    assert classes.shape == (32, 64)
+    assert set(np.unique(classes)) <= set(range(7, 34))
+    assert read_image(out / f"{stems[0]}_panel.png").shape[1] > 64
+
+
+def test_restored_network_predicts_the_same(tiny: Callable[..., TrainConfig]) -> None:
+    trainer = Trainer(tiny(steps=1))
+    trainer.fit()
+    restored = restore(trainer.out / "last.pt", torch.device("cpu"))
+    image = torch.randn(1, 3, 32, 64)
+    expected = trainer.network.eval()(image)
+    for task, prediction in restored.network(image).items():
+        torch.testing.assert_close(prediction, expected[task])
+    assert (restored.step, restored.tasks) == (1, ("semantic", "instance", "depth"))
+
+
+def test_a_checkpoint_that_does_not_fit(trained: Path, tmp_path: Path) -> None:
+    state = load_checkpoint(trained / "last.pt")
+    state["model"]["another"] = torch.zeros(1)
+    save_checkpoint(tmp_path / "odd.pt", state)
+    with pytest.raises(CheckpointError, match=r"odd\.pt.*another") as error:
+        restore(tmp_path / "odd.pt", torch.device("cpu"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_image_ends_in_one_line(
+    scenes: Path,
+    tmp_path: Path,
+    tiny: Callable[..., TrainConfig],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import shutil
+
+    shutil.copytree(scenes, tmp_path / "copy")
+    for image in (tmp_path / "copy" / "leftImg8bit" / "train" / "synth").iterdir():
+        image.write_bytes(image.read_bytes()[:100])
+    config = tiny(out=str(tmp_path / "out"))
+    config.data = replace(config.data, root=str(tmp_path / "copy"), workers=1)
+    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    assert main(["train", "--config", str(tmp_path / "config.yaml")]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "synth_000000_000000_leftImg8bit.png" in message
+
+
+def test_demo_recipe_is_valid(tmp_path: Path) -> None:
+    config = demo_config(tmp_path / "scenes", tmp_path / "run", 2.0, seed=4)
+    assert (config.run.seed, config.run.minutes) == (4, 2.0)
+    assert pick_device("cpu").type == "cpu"

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO, write_png
+from mtl_cuda.engine.predict import file_ids, find_images, predict_image
+
+CPU = torch.device("cpu")
+
+
+class Constant(nn.Module):
+    """Predicts class 1, the vector (2, 3) and depth 5 at half the size it sees."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        self.seen = tuple(images.shape)
+        batch, _, height, width = images.shape
+        ones = torch.ones(batch, 1, height // 2, width // 2)
+        return {
+            "semantic": torch.cat([0 * ones, ones], dim=1),
+            "instance": torch.cat([2 * ones, 3 * ones], dim=1),
+            "depth": 5 * ones,
+        }
+
+
+@pytest.mark.parametrize(("unit", "depth"), [("1/m", 5.0), ("px", 20.0)])
+def test_results_have_the_size_and_units_of_the_image(unit: str, depth: float) -> None:
+    network, image = Constant(), np.zeros((16, 32, 3), np.uint8)
+    info = replace(CITYSCAPES_INFO, depth_unit=unit)
+    maps = predict_image(network, image, info, (8, 8), CPU)
+    assert network.seen == (1, 3, 8, 8)
+    assert np.array_equal(maps["semantic"], np.ones((16, 32)))
+    assert maps["instance"].shape == (2, 16, 32)
+    assert np.allclose(maps["instance"][0], 2 * 4)
+    assert np.allclose(maps["instance"][1], 3 * 2)
+    assert maps["depth"].shape == (16, 32)
+    assert np.allclose(maps["depth"], depth)
+
+
+def test_class_files_carry_regular_ids() -> None:
+    classes = np.array([[0, 18, 10, -1]])
+    assert file_ids(classes, CITYSCAPES_INFO).tolist() == [[7, 33, 23, 255]]
+    assert file_ids(np.array([[0, 10]]), CAMVID_INFO).tolist() == [[0, 10]]
+
+
+def test_images_of_files_and_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("b.png", "a.JPG", "notes.txt"):
+        (folder / name).touch()
+    single = tmp_path / "c.png"
+    write_png(single, np.zeros((2, 2), np.uint8))
+    found = find_images([folder, single])
+    assert [path.name for path in found] == ["a.JPG", "b.png", "c.png"]
+
+
+def test_missing_empty_and_ambiguous_images(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        find_images([tmp_path / "gone.png"])
+    with pytest.raises(FileNotFoundError, match=tmp_path.name):
+        find_images([tmp_path])
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.png").touch()
+    with pytest.raises(ValueError, match=r"x.same\.png and .*y.same\.png"):
+        find_images([tmp_path / "x", tmp_path / "y"])

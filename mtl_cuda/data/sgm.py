@@ -83,8 +83,18 @@ def semi_global_matching(
     p2 = _LARGE_STEP * unit if p2 is None else p2
     if not 0 < p1 < p2:
         raise ValueError(f"penalties must be 0 < p1 < p2, got p1={p1}, p2={p2}")
+    # OpenCV's own check is done within one direction's costs; beyond all disparities it is off.
+    own_check = num_disparities if left_right is None else max(1, round(left_right))
     matcher = cv2.StereoSGBM_create(
-        0, num_disparities, block_size, p1, p2, -1, 31, uniqueness, 0, 0, getattr(cv2, _MODES[mode])
+        minDisparity=0,
+        numDisparities=num_disparities,
+        blockSize=block_size,
+        P1=p1,
+        P2=p2,
+        disp12MaxDiff=own_check,
+        preFilterCap=31,
+        uniquenessRatio=uniqueness,
+        mode=getattr(cv2, _MODES[mode]),
     )
     fixed = _match(matcher, left, right)
     if left_right is not None:

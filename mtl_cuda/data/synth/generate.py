@@ -36,7 +36,6 @@ class SynthScene:
         disparity: float32 [H, W] in pixels, exact: column in the left view minus column in the
             right one; 0 = sky. Every pixel is valid.
         camera: of the left view.
-        max_disparity: an upper limit of `disparity`, for stereo matching.
         pictures: the left and right view before the camera's noise, with depth and surface numbers.
     """
 
@@ -46,7 +45,6 @@ class SynthScene:
     instance: npt.NDArray[np.int32]
     disparity: npt.NDArray[np.float32]
     camera: Camera
-    max_disparity: float
     pictures: tuple[Picture, Picture]
 
     def scene(self, name: str) -> Scene:
@@ -91,9 +89,8 @@ def generate_scene(
         disparity=left.inverse_depth * np.float32(view.focal * config.baseline),
         camera=Camera(
             fx=view.focal, fy=view.focal, u0=view.centre[0], v0=view.centre[1],
-            baseline=config.baseline, yaw=0.0, z=float(view.position[1]),
+            baseline=config.baseline, z=float(view.position[1]),
         ),
-        max_disparity=_max_disparity(view, config),
         pictures=(left, right),
     )  # fmt: skip
 
@@ -112,12 +109,6 @@ def _sample_view(
         centre=((width - 1) / 2, rng.uniform(*config.horizon) * height),
         size=size,
     )
-
-
-def _max_disparity(view: Viewpoint, config: SynthConfig) -> float:
-    """Disparity of the nearest object, or of the ground at the lower edge if that is nearer."""
-    ground = (view.size[0] - 1 - view.centre[1]) / view.position[1]
-    return config.baseline * max(view.focal / config.nearest, float(ground))
 
 
 def _labels(

@@ -24,6 +24,7 @@ from mtl_cuda.data.synth.ground import FIRST_FACE, Ground
 from mtl_cuda.data.synth.light import Floats, Light
 
 _NEAR = 0.2  # surfaces that come closer to a camera's plane (metres) are left out
+_HAZE_END = 150.0  # metres; haze is that thick before the sky, too
 _THERE = 120  # opacity from which a sample is there: a shade under half, so that seams stay closed
 
 
@@ -91,10 +92,9 @@ class _Canvas:
         if where.nearest[index] < _NEAR:
             return
         corners = where.corners[index]
-        left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int).tolist()
-        right, bottom = (
-            np.minimum(np.ceil(corners.max(axis=0)) + 1, size[::-1]).astype(int).tolist()
-        )
+        low, high = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0)) + 1
+        left, top = np.maximum(low, 0).astype(int).tolist()
+        right, bottom = np.minimum(high, size[::-1]).astype(int).tolist()
         if left >= right or top >= bottom:
             return
         window = slice(top, bottom), slice(left, right)
@@ -119,10 +119,9 @@ class _Canvas:
 
     def finish(self, light: Light) -> Picture:
         """Put haze over the distance, and filter down to pixels."""
-        with np.errstate(divide="ignore"):
-            clear = np.exp(-light.haze / self._inverse_depth)[..., None]
-        is_sky = (self._inverse_depth == 0)[..., None]
-        hazy = light.horizon + np.where(is_sky, 1, clear) * (self._colours - light.horizon)
+        distance = 1 / np.maximum(self._inverse_depth, 1 / _HAZE_END)
+        clear = np.exp(-light.haze * distance)[..., None]
+        hazy = light.horizon + clear * (self._colours - light.horizon)
         tent = np.array([0.25, 0.5, 0.25], np.float32)
         smooth = self._cv2.sepFilter2D(hazy, -1, tent, tent)
         centres = (slice(1, None, 2), slice(1, None, 2))

@@ -61,17 +61,15 @@ def _house(
     plot = buildings.Plot(front, back, near, far, height)
     density = stage.wall_density(front, near)
     faces = buildings.house(stage.rng, plot, density, stage.config, pitched)
-    _add_long(stage, faces[:1], near, far, [caster])
+    _add_long(stage, faces[0], near, far, [caster])
     stage.add(faces[1:])
 
 
-def _add_long(
-    stage: Stage, faces: list[Face], near: float, far: float, casters: list[Caster]
-) -> None:
-    """Add walls along the street, cut into pieces of not too different distances."""
+def _add_long(stage: Stage, face: Face, near: float, far: float, casters: list[Caster]) -> None:
+    """Add a wall along the street, cut into pieces of not too different distances."""
     steps = max(1, round(np.log(far / near) / np.log(_RATIO)))
     ends = (near * (far / near) ** (np.arange(steps + 1) / steps) - near) / (far - near)
-    stage.add([piece for face in faces for piece in face.pieces(ends.tolist())], casters)
+    stage.add(list(face.pieces(ends.tolist())), casters)
 
 
 def _gardens(stage: Stage, sign: int, near: float, far: float) -> None:
@@ -107,7 +105,7 @@ def _boundary(stage: Stage, x: float, near: float, far: float) -> None:
         height = rng.uniform(1.0, 2.5)
         face = greenery.hedge(rng, start, end, height, density, config.texture)
     corners = np.array([[x - 0.1, near], [x + 0.1, near], [x + 0.1, far], [x - 0.1, far]])
-    _add_long(stage, [face], near, far, [Caster(corners, 0.0, height)])
+    _add_long(stage, face, near, far, [Caster(corners, 0.0, height)])
 
 
 def _park(stage: Stage, sign: int, near: float, far: float) -> None:
@@ -126,7 +124,7 @@ def _backdrop(stage: Stage, sign: int, x: float, near: float, far: float) -> Non
         stage.rng, (x, near), (x, far), stage.rng.uniform(4, 8), stage.wall_density(x, near) / 2,
         stage.config.texture,
     )  # fmt: skip
-    _add_long(stage, [face], near, far, [])
+    _add_long(stage, face, near, far, [])
 
 
 def _avenue(stage: Stage, sign: int) -> None:

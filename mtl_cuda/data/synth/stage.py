@@ -16,7 +16,7 @@ from mtl_cuda.data.synth.street import Street
 
 @dataclass(frozen=True)
 class Room:
-    """The space that something on the ground takes: a rectangle around (x, z), and how high."""
+    """The space that something on the ground takes: a rectangle around (x, z), and its height."""
 
     x: float
     z: float
@@ -57,12 +57,11 @@ class Stage:
     def density(self, z: float, limit: float = 0.4) -> float:
         """Texture pixels per metre that an object at distance z deserves.
 
-        At most `limit` times the focal length, because painting takes time.
+        That is one per sample (the views are drawn at twice their size), but at most `limit` times
+        the focal length, because painting takes time.
         """
         focal = self.view.focal
-        return float(
-            np.clip(2 * focal / max(z, 1.0), 6.0, limit * focal)
-        )  # drawn at twice the size
+        return float(np.clip(2 * focal / max(z, 1.0), 6.0, limit * focal))
 
     def wall_density(self, x: float, near: float) -> float:
         """The same for a long wall along the street at x from z = `near` on.
@@ -80,8 +79,9 @@ class Stage:
 
     def is_free(self, room: Room, margin: float = 0.3) -> bool:
         """Whether the rectangle overlaps nothing that was put down with a room, and is in reach."""
-        nearest = self.view.position[2] + self.config.nearest
-        if room.z - room.length / 2 < nearest or room.z > self.street.end:
+        depth = self.view.to_camera([room.x, 0.0, room.z])[2]
+        reach = np.hypot(room.width, room.length) / 2
+        if depth - reach < self.config.nearest or room.z > self.street.end:
             return False
         return not any(
             abs(room.x - other.x) < (room.width + other.width) / 2 + margin
@@ -115,9 +115,8 @@ class Stage:
         """
         self._taken.append(_turned(room, heading))
         y = self.street.height(room.x, room.z)
-        caster = Caster(
-            footprint(room.x, room.z, room.width, room.length, heading), 0.0, room.height
-        )
+        plan = footprint(room.x, room.z, room.width, room.length, heading)
+        caster = Caster(plan, 0.0, room.height)
         dim = self.shadows.at(room.x, room.z)
         for index, faces in enumerate(parts):
             self._instances += things

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,7 +16,8 @@ _TRIES = 4  # places tried for an object before it is left out
 
 def populate(stage: Stage) -> None:
     """Fill the street, large things first."""
-    _lamps_and_signs(stage)
+    for sign in (-1, 1):
+        _line_kerb(stage, sign)
     for _ in range(stage.rng.poisson(stage.config.large_vehicles)):
         _drive(stage, large=True)
     for _ in range(stage.rng.poisson(stage.config.moving_cars)):
@@ -50,7 +52,7 @@ def _drive(stage: Stage, large: bool) -> None:
         if street.crossing and rng.random() < 0.25:
             middle, half = sum(street.crossing) / 2, (street.crossing[1] - street.crossing[0]) / 4
             towards = int(rng.choice([-1, 1]))
-            x, z = rng.uniform(-12, 12), middle + towards * half
+            x, z = rng.uniform(-12, 12), middle - towards * half
             heading = towards * math.pi / 2
         vehicle = make(rng, stage.density(z), stage.config.texture)
         # Nobody drives close behind: keep the view ahead.
@@ -87,13 +89,6 @@ def _put_vehicle(
     return True
 
 
-def _put_small(
-    stage: Stage, parts: list[list[Face]], x: float, z: float, heading: float, width: float,
-    height: float, things: bool,
-) -> None:  # fmt: skip
-    stage.put(parts, Room(x, z, width, 0.3, height), heading, things)
-
-
 def _on_pavement(stage: Stage) -> tuple[float, float]:
     """A place on one of the pavements."""
     rng, street = stage.rng, stage.street
@@ -113,7 +108,8 @@ def _walk(stage: Stage) -> None:
                 z = street.crossing[0] - rng.uniform(1.0, 3.6)
         if stage.is_free(Room(x, z, 0.6, 0.3, 1.7), 0.05):
             faces, height = people.person(rng, stage.density(z), stage.config.texture)
-            _put_small(stage, [faces], x, z, rng.uniform(-0.4, 0.4), 0.5, height, True)
+            room = Room(x, z, 0.5, 0.3, height)
+            stage.put([faces], room, rng.uniform(-0.4, 0.4), things=True)
             return
 
 
@@ -129,8 +125,8 @@ def _ride(stage: Stage) -> None:
                 rng, stage.density(z), stage.config.texture, rng.random() < 0.3, True, lengthwise
             )
             heading = _two_wheeler_heading(stage, lengthwise)
-            width = 0.5 if lengthwise else 1.7
-            _put_small(stage, [vehicle, rider], x, z, heading, width, 1.7, True)
+            room = Room(x, z, 0.5 if lengthwise else 1.7, 0.3, 1.7)
+            stage.put([vehicle, rider], room, heading, things=True)
             return
 
 
@@ -145,7 +141,8 @@ def _lean(stage: Stage) -> None:
                 rng, stage.density(z), stage.config.texture, rng.random() < 0.3, False, lengthwise
             )
             heading = _two_wheeler_heading(stage, lengthwise)
-            _put_small(stage, [vehicle], x, z, heading, 0.5 if lengthwise else 1.7, 1.0, True)
+            room = Room(x, z, 0.5 if lengthwise else 1.7, 0.3, 1.0)
+            stage.put([vehicle], room, heading, things=True)
             return
 
 
@@ -164,27 +161,29 @@ def _leave_box(stage: Stage) -> None:
         stage.put([faces], Room(x, z, width, width, 1.2), rng.uniform(-0.2, 0.2))
 
 
-def _lamps_and_signs(stage: Stage) -> None:
-    """Poles along both kerbs: lamps at regular distances, signs and bollards between them."""
+def _line_kerb(stage: Stage, sign: int) -> None:
+    """Poles along a kerb: lamps at regular distances, signs, bollards, and a traffic light."""
     rng, street = stage.rng, stage.street
-    for sign in (-1, 1):
-        x = street.kerb(sign) + sign * 0.45
-        spacing = rng.uniform(14, 30)
-        for z in np.arange(rng.uniform(6, 6 + spacing), street.end, spacing).tolist():
-            if stage.is_free(Room(x, z, 0.4, 0.4, 0.0)) and not street.near_crossing(z, z, 0.5):
-                _put_small(stage, [furniture.lamp(rng, -sign)], x, z, 0.0, 0.15, 7.0, False)
-        for _ in range(rng.poisson(1.6)):
-            z = max(_distance(stage, 0.7 * street.end), 1.4 * abs(x))
-            if stage.is_free(Room(x, z, 0.8, 0.4, 0.0)) and not street.near_crossing(z, z, 0.5):
-                faces = furniture.traffic_sign(rng, stage.density(z))
-                _put_small(stage, [faces], x, z, rng.uniform(-0.2, 0.2), 0.1, 2.5, False)
-        if rng.random() < 0.25:
-            start = rng.uniform(8, 25)
-            for z in np.arange(start, start + 12, 1.6).tolist():
-                if stage.is_free(Room(x, z, 0.2, 0.2, 1.0)) and not street.near_crossing(z, z, 0.5):
-                    _put_small(stage, [furniture.bollard(rng)], x, z, 0.0, 0.15, 1.0, False)
-        if street.crossing and (sign > 0 or rng.random() < 0.5):
-            z = street.crossing[0] - rng.uniform(0.3, 0.7)
-            if stage.is_free(Room(x, z, 0.4, 0.4, 0.0)):
-                faces = furniture.traffic_light(rng, stage.density(z))
-                _put_small(stage, [faces], x, z, rng.uniform(-0.1, 0.1), 0.15, 3.0, False)
+    x = street.kerb(sign) + sign * 0.45
+    spacing = rng.uniform(14, 30)
+    for z in np.arange(rng.uniform(6, 6 + spacing), street.end, spacing).tolist():
+        _plant(stage, x, z, 7.0, lambda _: furniture.lamp(rng, -sign))
+    for _ in range(rng.poisson(1.6)):
+        z = max(_distance(stage, 0.7 * street.end), 1.4 * abs(x))
+        _plant(stage, x, z, 2.5, lambda density: furniture.traffic_sign(rng, density))
+    if rng.random() < 0.25:
+        start = rng.uniform(8, 25)
+        for z in np.arange(start, start + 12, 1.6).tolist():
+            _plant(stage, x, z, 1.0, lambda _: furniture.bollard(rng))
+    if street.crossing and (sign > 0 or rng.random() < 0.5):
+        z = street.crossing[0] - rng.uniform(0.6, 1.0)
+        _plant(stage, x, z, 3.0, lambda density: furniture.traffic_light(rng, density))
+
+
+def _plant(
+    stage: Stage, x: float, z: float, height: float, make: Callable[[float], list[Face]]
+) -> None:
+    """Set up what `make` builds for a texture density, if there is room for a pole."""
+    if stage.is_free(Room(x, z, 0.4, 0.4, height)) and not stage.street.near_crossing(z, z, 0.5):
+        faces = make(stage.density(z))
+        stage.put([faces], Room(x, z, 0.15, 0.15, height), stage.rng.uniform(-0.2, 0.2))

@@ -116,7 +116,7 @@ def write_scene(job: _Job) -> None:
     def path(part: layout.Part) -> Path:
         return layout.part_path(root, part, split, CITY, name)
 
-    disparities = 16 * math.ceil((scene.max_disparity + 1) / 16)
+    disparities = 16 * math.ceil((float(scene.disparity.max()) + 1) / 16)
     matched = semi_global_matching(scene.left, scene.right, disparities)
     write_png(path(layout.IMAGE), scene.left)
     write_png(path(layout.RIGHT_IMAGE), scene.right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,11 +65,15 @@ def run_evaluation(checkpoint: Path, root: str | None, split: str | None, device
     source = open_source(config, split or data.val_split)
     batches = evaluation_batches(source, data)
     metrics = evaluate(restored.network, batches, source.info, restored.tasks, target)
-    training = evaluation_batches(
-        open_source(config, data.train_split), data, config.run.baseline_scenes
-    )
-    constants = constant_prediction(training, source.info, restored.tasks)
-    baseline = evaluate_constant(constants, batches, source.info, restored.tasks)
+    try:
+        training = evaluation_batches(
+            open_source(config, data.train_split), data, config.run.baseline_scenes
+        )
+    except FileNotFoundError:  # someone else's images, without the split that we learned from
+        baseline = dict.fromkeys(metrics, math.nan)
+    else:
+        constants = constant_prediction(training, source.info, restored.tasks)
+        baseline = evaluate_constant(constants, batches, source.info, restored.tasks)
     print(f"step {restored.step}, {len(source)} scenes of {data.root}/{split or data.val_split}")
     print(format_metrics(metric_rows(metrics, baseline, source.info.depth_unit)))
 

@@ -85,9 +85,8 @@ class Trainer:
         self.memory_format = (
             torch.channels_last if config.run.channels_last else torch.contiguous_format
         )
-        self.network = build_network(config.model, self.criterion.tasks).to(
-            self.device, memory_format=self.memory_format
-        )
+        self.network = build_network(config.model, self.criterion.tasks).to(self.device)
+        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, self.criterion, config.optim)
         self.step = 0
         self.steps = config.run.steps
@@ -122,12 +121,11 @@ class Trainer:
                 with meter.timing(self.config.data.batch_size):
                     row = self.train_step(next(batches))
                 meter.add(row)
+                progress.show(self.step, describe_losses(row))
                 if budget is not None:
                     self._follow(budget, progress)
                 if self.step % run.log_every == 0 or self.step == self.steps:
-                    row = meter.means()
-                    log.write(self.step, "train", row)
-                    progress.show(self.step, describe_losses(row))
+                    log.write(self.step, "train", meter.means())
                 if self._evaluation_is_due():
                     self._evaluate(log, progress)
                     self._save()

@@ -65,6 +65,7 @@ def test_checkpoint_holds_the_run(tiny: Make) -> None:
     }
     for name, weight in trainer.network.state_dict().items():
         assert torch.equal(state["model"][name], weight)
+    assert trainer.criterion.log_variances is not None
     assert torch.equal(state["criterion"]["log_variances"], trainer.criterion.log_variances)
     momentum = [entry["momentum_buffer"] for entry in state["optimizer"]["state"].values()]
     assert any(buffer.abs().max() > 0 for buffer in momentum)

@@ -13,10 +13,11 @@ class LossTask:
         target: View,
         mask: View | None,
         gradient: View | None,
-        class_weights: list[float],
+        class_weights: int,
         ignore_index: int,
         label_smoothing: float,
-        log_variance: float,
+        log_variance: int,
+        log_variance_is_double: bool,
         fixed_weight: float,
     ) -> None: ...
 

@@ -56,3 +56,16 @@ def view(tensor: Tensor) -> View:
     """A tensor as the native core takes it: address, dtype code, sizes, strides in elements."""
     code = _DTYPE_CODES[str(tensor.dtype)]
     return tensor.data_ptr(), code, list(tensor.shape), list(tensor.stride())
+
+
+def optional_view(tensor: Tensor | None) -> View | None:
+    """The view of a tensor that may be absent."""
+    return None if tensor is None else view(tensor)
+
+
+def address(vector: Tensor | None, index: int = 0) -> int:
+    """Where an element of a vector of any stride lies; 0 for no vector."""
+    if vector is None:
+        return 0
+    offset: int = index * vector.stride(0) * vector.element_size()
+    return vector.data_ptr() + offset

@@ -45,8 +45,8 @@ TensorView view_of(const std::optional<PyTensor>& tensor) {
 
 LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const PyTensor& target,
                    const std::optional<PyTensor>& mask, const std::optional<PyTensor>& gradient,
-                   std::vector<double> class_weights, int64_t ignore_index, double label_smoothing,
-                   double log_variance, double fixed_weight) {
+                   uintptr_t class_weights, int64_t ignore_index, double label_smoothing,
+                   uintptr_t log_variance, bool log_variance_is_double, double fixed_weight) {
   LossTask task;
   task.kind = static_cast<TaskKind>(kind);
   task.likelihood = static_cast<Likelihood>(likelihood);
@@ -54,10 +54,11 @@ LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const P
   task.target = view_of(target);
   task.mask = view_of(mask);
   task.gradient = view_of(gradient);
-  task.class_weights = std::move(class_weights);
+  task.class_weights = reinterpret_cast<const double*>(class_weights);
   task.ignore_index = ignore_index;
   task.label_smoothing = label_smoothing;
-  task.log_variance = log_variance;
+  task.log_variance = reinterpret_cast<const void*>(log_variance);
+  task.log_variance_is_double = log_variance_is_double;
   task.fixed_weight = fixed_weight;
   return task;
 }
@@ -85,7 +86,7 @@ void bind_loss(py::module_& module) {
       .def(py::init(&make_task), py::arg("kind"), py::arg("likelihood"), py::arg("prediction"),
            py::arg("target"), py::arg("mask"), py::arg("gradient"), py::arg("class_weights"),
            py::arg("ignore_index"), py::arg("label_smoothing"), py::arg("log_variance"),
-           py::arg("fixed_weight"));
+           py::arg("log_variance_is_double"), py::arg("fixed_weight"));
 
   module.def(
       "instance_centroids_cpu",

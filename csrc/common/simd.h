@@ -7,7 +7,10 @@
 #define MTL_SIMD portable
 #endif
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__CUDACC__)
+#define MTL_INLINE __host__ __device__ __forceinline__
+#define MTL_RESTRICT __restrict__
+#elif defined(__GNUC__) || defined(__clang__)
 #define MTL_INLINE inline __attribute__((always_inline))
 #define MTL_RESTRICT __restrict__
 #elif defined(_MSC_VER)

@@ -2,22 +2,28 @@
 // the log-variance s (docs/maths.md; Kendall, Gal, Cipolla 2018, equations 5-10).
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 
+#include "common/simd.h"
 #include "loss/loss.h"
 
 namespace mtl {
 
 constexpr double kMinLogVariance = -10.0, kMaxLogVariance = 10.0;
 
+MTL_INLINE double read_log_variance(const void* log_variance, bool is_double) {
+  if (!log_variance) return 0.0;
+  return is_double ? *static_cast<const double*>(log_variance)
+                   : static_cast<double>(*static_cast<const float*>(log_variance));
+}
+
 // NaN stays NaN.
-inline double clamp_log_variance(double s) {
+MTL_INLINE double clamp_log_variance(double s) {
   return s < kMinLogVariance ? kMinLogVariance : s > kMaxLogVariance ? kMaxLogVariance : s;
 }
 
 // d term / d L.
-inline double loss_weight(Likelihood likelihood, double s, double fixed_weight) {
+MTL_INLINE double loss_weight(Likelihood likelihood, double s, double fixed_weight) {
   switch (likelihood) {
     case Likelihood::kSoftmax:
       return std::exp(-s);
@@ -33,18 +39,19 @@ inline double loss_weight(Likelihood likelihood, double s, double fixed_weight) 
 }
 
 // What the log-variance adds on its own: s/2, except where it acts inside the loss or not at all.
-inline double regulariser(Likelihood likelihood, double s) {
+MTL_INLINE double regulariser(Likelihood likelihood, double s) {
   return likelihood == Likelihood::kFixed || likelihood == Likelihood::kScaledSoftmax ? 0.0
                                                                                       : 0.5 * s;
 }
 
 // The factor on the logits: exp(-s) = 1/sigma^2 for the scaled softmax, else 1.
-inline double logit_scale(Likelihood likelihood, double s) {
+MTL_INLINE double logit_scale(Likelihood likelihood, double s) {
   return likelihood == Likelihood::kScaledSoftmax ? std::exp(-s) : 1.0;
 }
 
 // d term / d s. `inner` is dL/ds, nonzero for the scaled softmax alone.
-inline double log_variance_gradient(Likelihood likelihood, double s, double loss, double inner) {
+MTL_INLINE double log_variance_gradient(Likelihood likelihood, double s, double loss,
+                                        double inner) {
   switch (likelihood) {
     case Likelihood::kSoftmax:
       return -std::exp(-s) * loss + 0.5;
@@ -60,7 +67,7 @@ inline double log_variance_gradient(Likelihood likelihood, double s, double loss
 }
 
 // The factor that the stored gradient carries: see LossTerm::gradient_scale.
-inline double stored_gradient_scale(DType dtype, double weight, double normaliser) {
+MTL_INLINE double stored_gradient_scale(DType dtype, double weight, double normaliser) {
   const double scale = weight == 0.0 ? 1.0 : weight;
   if (dtype != DType::kFloat16 || !(normaliser > 0.0)) return scale;
   return std::ldexp(scale, std::ilogb(normaliser));

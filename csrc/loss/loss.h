@@ -23,6 +23,7 @@ enum class Likelihood : int32_t {
   kLaplace = 4,
 };
 
+// Pointers are to the memory of the backend that runs.
 struct LossTask {
   TaskKind kind;
   Likelihood likelihood;
@@ -30,11 +31,12 @@ struct LossTask {
   TensorView target;      // classes or ids [B,1,H,W] of uint8 ... int64; values [B,C,H,W] floating
   TensorView mask;        // [B,1,H,W] bool, or absent
   TensorView gradient;    // [B,C,H,W] of the prediction's type, or absent: not wanted
-  std::vector<double> class_weights;  // [C], or empty: all 1
+  const double* class_weights = nullptr;  // [C], or null: all 1
   int64_t ignore_index = 255;
   double label_smoothing = 0.0;
-  double log_variance = 0.0;  // s, as the caller has it: clamped here
-  double fixed_weight = 1.0;  // the weight, where the likelihood is kFixed
+  const void* log_variance = nullptr;   // s of the task, clamped on use; null where fixed
+  bool log_variance_is_double = false;  // else float
+  double fixed_weight = 1.0;            // the weight, where the likelihood is kFixed
 };
 
 struct LossTerm {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mtl_cuda.native import library, view
+from mtl_cuda.native import address, library, optional_view, view
 from mtl_cuda.ops.library import LIBRARY
 from mtl_cuda.tasks import MAX_INSTANCE_ID
 
@@ -105,25 +105,23 @@ def _multi_task_loss_cpu(
 ) -> tuple[Any, ...]:
     native = library()
     gradients = _empty_gradients(predictions, needs_gradient)
-    variances = [0.0] * len(predictions) if log_variances is None else log_variances.tolist()
-    tasks = []
-    for i, prediction in enumerate(predictions):
-        mask, task_weights = masks[i], class_weights[i]
-        tasks.append(
-            native.LossTask(
-                kinds[i],
-                likelihoods[i],
-                view(prediction),
-                view(targets[i]),
-                None if mask is None else view(mask),
-                view(gradients[i]) if needs_gradient[i] else None,
-                [] if task_weights is None else task_weights.tolist(),
-                ignore_indices[i],
-                label_smoothings[i],
-                variances[i],
-                weights[i],
-            )
+    tasks = [
+        native.LossTask(
+            kinds[i],
+            likelihoods[i],
+            view(prediction),
+            view(targets[i]),
+            optional_view(masks[i]),
+            view(gradients[i]) if needs_gradient[i] else None,
+            address(class_weights[i]),
+            ignore_indices[i],
+            label_smoothings[i],
+            address(log_variances, i),
+            log_variances is not None and log_variances.dtype == torch.float64,
+            weights[i],
         )
+        for i, prediction in enumerate(predictions)
+    ]
     try:
         rows = native.multi_task_loss_cpu(tasks, torch.get_num_threads())
     except native.BadLabel as error:

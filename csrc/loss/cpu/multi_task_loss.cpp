@@ -56,8 +56,12 @@ PixelLossKernel kernel_for(TaskKind kind) {
                                          : table.instance_offset;
 }
 
+double log_variance_of(const LossTask& task) {
+  return read_log_variance(task.log_variance, task.log_variance_is_double);
+}
+
 PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& term) {
-  const double s = clamp_log_variance(task.log_variance);
+  const double s = clamp_log_variance(log_variance_of(task));
   term.valid = summary.valid;
   term.weight = loss_weight(task.likelihood, s, task.fixed_weight);
   term.gradient_scale =
@@ -69,10 +73,11 @@ PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& 
   loss.gradient = task.gradient;
   const TensorView& p = task.prediction;
   loss.streamed = p.batch() * p.channels() * p.pixels() > kStreamElements;
-  loss.class_weights = task.class_weights.empty() ? nullptr : task.class_weights.data();
-  loss.class_weight_sum = loss.class_weights ? std::accumulate(task.class_weights.begin(),
-                                                               task.class_weights.end(), 0.0)
-                                             : static_cast<double>(task.prediction.channels());
+  loss.class_weights = task.class_weights;
+  loss.class_weight_sum =
+      loss.class_weights
+          ? std::accumulate(loss.class_weights, loss.class_weights + p.channels(), 0.0)
+          : static_cast<double>(p.channels());
   loss.ignore_index = task.ignore_index;
   loss.label_smoothing = task.label_smoothing;
   loss.scaled = task.likelihood == Likelihood::kScaledSoftmax;
@@ -85,11 +90,11 @@ PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& 
 
 void finish(const LossTask& task, double normaliser, const PixelSums& sums, LossTerm& term) {
   if (!(normaliser > 0.0)) return;  // nothing valid: no loss, no s/2, no gradient
-  const double s = clamp_log_variance(task.log_variance);
+  const double given = log_variance_of(task), s = clamp_log_variance(given);
   term.loss = sums.loss / normaliser;
   term.term = term.weight * term.loss + regulariser(task.likelihood, s);
   // Outside the clamp the total does not depend on s.
-  if (!(task.log_variance >= kMinLogVariance && task.log_variance <= kMaxLogVariance)) return;
+  if (!(given >= kMinLogVariance && given <= kMaxLogVariance)) return;
   term.log_variance_gradient =
       log_variance_gradient(task.likelihood, s, term.loss, sums.log_variance / normaliser);
 }

@@ -35,7 +35,7 @@ TargetSummary summarise_classes(const LossTask& task, size_t index, int threads)
   const TensorView& labels = task.target;
   const int64_t width = labels.width(), step = labels.strides[3];
   const LabelRule<Label> rule(task.ignore_index, task.prediction.channels());
-  const bool weighted = !task.class_weights.empty();
+  const bool weighted = task.class_weights != nullptr;
   std::unique_ptr<std::atomic<int64_t>[]> histogram(new std::atomic<int64_t>[rule.classes]());
   std::atomic<int64_t> valid{0};
   FirstBad first_bad;
@@ -62,7 +62,7 @@ TargetSummary summarise_classes(const LossTask& task, size_t index, int threads)
   TargetSummary summary;
   summary.valid = static_cast<double>(valid);
   summary.normaliser = weighted ? 0.0 : summary.valid;
-  for (size_t c = 0; c < task.class_weights.size(); ++c) {
+  for (int64_t c = 0; weighted && c < rule.classes; ++c) {
     summary.normaliser += task.class_weights[c] * static_cast<double>(histogram[c]);
   }
   return summary;

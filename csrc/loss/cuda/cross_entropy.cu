@@ -1,0 +1,127 @@
+// Chooses and launches the cross-entropy kernel of a task (cross_entropy.cuh lists them).
+#include "loss/cuda/cross_entropy_dispatch.h"
+#include "loss/cuda/cross_entropy_general.cuh"
+#include "loss/cuda/cross_entropy_staged.cuh"
+#include "loss/cuda/cross_entropy_vector.cuh"
+
+namespace mtl {
+namespace {
+
+constexpr int64_t kFewClasses = 32;
+
+bool is_aligned(const TensorView& view, int64_t stride, int64_t element_bytes) {
+  return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && stride * element_bytes % 16 == 0;
+}
+
+// NCHW: pixels of an image in one run, every 16 bytes of every channel aligned.
+bool is_planar(const TensorView& view, int64_t bytes) {
+  return view.strides[3] == 1 && view.rows_join() && is_aligned(view, view.strides[0], bytes) &&
+         is_aligned(view, view.strides[1], bytes) && view.pixels() * bytes % 16 == 0;
+}
+
+// channels_last: an image in one run, every image aligned.
+bool is_interleaved(const TensorView& view, int64_t bytes) {
+  return view.strides[1] == 1 && view.strides[3] == view.channels() && view.rows_join() &&
+         is_aligned(view, view.strides[0], bytes);
+}
+
+template <class Fits>
+bool both(const CudaTask& task, const Fits& fits) {
+  return task.prediction.channels() <= kFewClasses && task.target.rows_join() &&
+         fits(task.prediction) && (!task.gradient.data || fits(task.gradient));
+}
+
+bool needs_extra(const CudaTask& task) {
+  return task.label_smoothing > 0.0 || task.likelihood == Likelihood::kScaledSoftmax;
+}
+
+template <class T, int MaxClasses, bool Extra>
+void launch_vector(const CudaTask& task, dim3 grid, void* stream) {
+  if (task.gradient.data) {
+    launch(cross_entropy_vector<T, MaxClasses, Extra, true>, grid, dim3(kThreads), 0, stream, task);
+  } else {
+    launch(cross_entropy_vector<T, MaxClasses, Extra, false>, grid, dim3(kThreads), 0, stream,
+           task);
+  }
+}
+
+template <class T, int MaxClasses>
+void launch_vector(const CudaTask& task, dim3 grid, void* stream) {
+  if (needs_extra(task)) {
+    launch_vector<T, MaxClasses, true>(task, grid, stream);
+  } else {
+    launch_vector<T, MaxClasses, false>(task, grid, stream);
+  }
+}
+
+template <class T>
+void launch_vector(const CudaTask& task, dim3 grid, void* stream) {
+  const int64_t classes = task.prediction.channels();
+  if (classes <= 8) {
+    launch_vector<T, 8>(task, grid, stream);
+  } else if (classes <= 20) {
+    launch_vector<T, 20>(task, grid, stream);
+  } else {
+    launch_vector<T, 32>(task, grid, stream);
+  }
+}
+
+template <class T, bool Extra>
+void launch_staged(const CudaTask& task, dim3 grid, void* stream) {
+  const size_t bytes = kThreads * static_cast<size_t>(task.prediction.channels()) * sizeof(T);
+  if (task.gradient.data) {
+    launch(cross_entropy_staged<T, Extra, true>, grid, dim3(kThreads), bytes, stream, task);
+  } else {
+    launch(cross_entropy_staged<T, Extra, false>, grid, dim3(kThreads), bytes, stream, task);
+  }
+}
+
+template <class T>
+int launch_general(const CudaTask& task, void* stream) {
+  const dim3 grid = main_grid(task.prediction.pixels(), task.prediction.batch());
+  if (task.gradient.data) {
+    launch(cross_entropy_general<T, true>, grid, dim3(kThreads), 0, stream, task);
+  } else {
+    launch(cross_entropy_general<T, false>, grid, dim3(kThreads), 0, stream, task);
+  }
+  return static_cast<int>(grid.x * grid.y);
+}
+
+template <class T>
+int launch_for(const CudaTask& task, void* stream) {
+  constexpr int64_t kBytes = sizeof(T);
+  const auto planar = [](const TensorView& view) { return is_planar(view, kBytes); };
+  const auto interleaved = [](const TensorView& view) { return is_interleaved(view, kBytes); };
+  if (both(task, planar)) {
+    const dim3 grid = main_grid(task.prediction.pixels() / Pack<T>::kSize, task.prediction.batch());
+    launch_vector<T>(task, grid, stream);
+    return static_cast<int>(grid.x * grid.y);
+  }
+  if (both(task, interleaved)) {
+    const dim3 grid = main_grid(task.prediction.pixels(), task.prediction.batch());
+    if (needs_extra(task)) {
+      launch_staged<T, true>(task, grid, stream);
+    } else {
+      launch_staged<T, false>(task, grid, stream);
+    }
+    return static_cast<int>(grid.x * grid.y);
+  }
+  return launch_general<T>(task, stream);
+}
+
+}  // namespace
+
+int launch_cross_entropy(const CudaTask& task, void* stream) {
+  switch (task.prediction.dtype) {
+    case DType::kFloat32:
+      return launch_for<float>(task, stream);
+    case DType::kFloat64:
+      return launch_general<double>(task, stream);
+    case DType::kFloat16:
+      return launch_for<__half>(task, stream);
+    default:
+      return launch_for<__nv_bfloat16>(task, stream);
+  }
+}
+
+}  // namespace mtl

@@ -1,0 +1,94 @@
+// Cross-entropy over NCHW logits, up to MaxClasses classes (formulas: cross_entropy.cuh).
+//
+// A thread owns 16 bytes of neighbouring pixels (4 of float, 8 of half types) of one image: it
+// loads one pack per class, all before the first use, keeps them in registers as they are, and
+// writes one pack of gradients per class. Memory: logits and labels once, gradients once.
+#pragma once
+
+#include "loss/cuda/cross_entropy.cuh"
+
+namespace mtl {
+
+// The packs of one thread: pixels innermost, MaxClasses of them unrolled, `classes` used.
+template <class T, int MaxClasses>
+struct LogitPacks {
+  static constexpr int kPixels = Pack<T>::kSize;
+  Pack<T> pack[MaxClasses];
+
+  __device__ __forceinline__ void load(const T* first, int64_t channel_stride, int classes) {
+#pragma unroll
+    for (int c = 0; c < MaxClasses; ++c) {
+      if (c < classes) pack[c] = *reinterpret_cast<const Pack<T>*>(first + c * channel_stride);
+    }
+  }
+
+  __device__ __forceinline__ float largest(int pixel, int classes) const {
+    float m = to_acc(pack[0].element[pixel]);
+#pragma unroll
+    for (int c = 1; c < MaxClasses; ++c) {
+      const float f = to_acc(pack[c].element[pixel]);
+      if (c < classes && f > m) m = f;
+    }
+    return m;
+  }
+};
+
+// Grid: (blocks of pixels, images), both strided over; block (x, y) writes sums[y * gridDim.x + x].
+// Requires 16-byte alignment of every pack: see can_use_vector() in multi_task_loss.cu.
+template <class T, int MaxClasses, bool Extra, bool Gradient>
+__global__ void __launch_bounds__(kThreads) cross_entropy_vector(CudaTask task) {
+  constexpr int kPixels = Pack<T>::kSize;
+  const CrossEntropyRule<float> rule(task);
+  const int classes = static_cast<int>(task.prediction.channels());
+  const int64_t groups = task.prediction.pixels() / kPixels;
+  const int64_t stride = task.prediction.strides[1];
+  double loss = 0.0, slope = 0.0;
+  for (int64_t b = blockIdx.y; b < task.prediction.batch(); b += gridDim.y) {
+    const T* image = static_cast<const T*>(task.prediction.data) + b * task.prediction.strides[0];
+    T* gradient = static_cast<T*>(task.gradient.data) + b * task.gradient.strides[0];
+    const int64_t labels = b * task.target.strides[0];
+    for (int64_t g = int64_t{blockIdx.x} * kThreads + threadIdx.x; g < groups;
+         g += int64_t{gridDim.x} * kThreads) {
+      LogitPacks<T, MaxClasses> logits;
+      logits.load(image + g * kPixels, stride, classes);
+      int label[kPixels];
+      float largest[kPixels];
+      PixelGradient<float> derivative[kPixels];
+      float pixel_loss = 0.0f, pixel_slope = 0.0f;
+#pragma unroll
+      for (int i = 0; i < kPixels; ++i) {
+        label[i] = load_class(task.target, labels + (g * kPixels + i) * task.target.strides[3],
+                              task.ignore_index, classes);
+        largest[i] = logits.largest(i, classes);
+        PixelSums<float> sums;
+#pragma unroll
+        for (int c = 0; c < MaxClasses; ++c) {
+          if (c < classes) {
+            const float z = rule.alpha * (to_acc(logits.pack[c].element[i]) - largest[i]);
+            sums.template add<Extra>(rule, c, z, c == label[i]);
+          }
+        }
+        derivative[i].template set<Extra>(rule, sums, label[i], &pixel_loss, &pixel_slope);
+      }
+      loss += static_cast<double>(pixel_loss);
+      slope += static_cast<double>(pixel_slope);
+      if (!Gradient) continue;
+#pragma unroll
+      for (int c = 0; c < MaxClasses; ++c) {
+        if (c < classes) {
+          Pack<T> out;
+#pragma unroll
+          for (int i = 0; i < kPixels; ++i) {
+            const float z = rule.alpha * (to_acc(logits.pack[c].element[i]) - largest[i]);
+            out.element[i] =
+                from_float<T>(derivative[i].template of<Extra>(rule, c, z, c == label[i]));
+          }
+          *reinterpret_cast<Pack<T>*>(gradient + c * task.gradient.strides[1] + g * kPixels) = out;
+        }
+      }
+    }
+  }
+  write_sums(task, static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x), loss, slope);
+}
+
+}  // namespace mtl

@@ -1,0 +1,95 @@
+// Elements on the device: loading and storing each type, packs of 16 bytes, labels.
+#pragma once
+
+#include <cstdint>
+
+#include "common/cuda/launch.h"
+#include "common/tensor_view.h"
+
+namespace mtl {
+
+__device__ __forceinline__ float to_acc(float value) {
+  return value;
+}
+__device__ __forceinline__ double to_acc(double value) {
+  return value;
+}
+__device__ __forceinline__ float to_acc(__half value) {
+  return __half2float(value);
+}
+__device__ __forceinline__ float to_acc(__nv_bfloat16 value) {
+  return __bfloat162float(value);
+}
+
+template <class T>
+__device__ __forceinline__ T from_float(float value);
+template <>
+__device__ __forceinline__ float from_float<float>(float value) {
+  return value;
+}
+template <>
+__device__ __forceinline__ __half from_float<__half>(float value) {
+  return __float2half_rn(value);
+}
+template <>
+__device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float value) {
+  return __float2bfloat16_rn(value);
+}
+
+__device__ __forceinline__ void store(float* place, float value) {
+  *place = value;
+}
+__device__ __forceinline__ void store(double* place, double value) {
+  *place = value;
+}
+__device__ __forceinline__ void store(__half* place, float value) {
+  *place = from_float<__half>(value);
+}
+__device__ __forceinline__ void store(__nv_bfloat16* place, float value) {
+  *place = from_float<__nv_bfloat16>(value);
+}
+
+// 16 bytes of elements: one load, one store.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kSize = 16 / sizeof(T);
+  T element[kSize];
+};
+
+// An element of a map of values, whatever its type; one branch that all threads take alike.
+template <class Acc>
+__device__ __forceinline__ Acc load_value(const TensorView& view, int64_t offset) {
+  switch (view.dtype) {
+    case DType::kFloat32:
+      return static_cast<Acc>(static_cast<const float*>(view.data)[offset]);
+    case DType::kFloat64:
+      return static_cast<Acc>(static_cast<const double*>(view.data)[offset]);
+    case DType::kFloat16:
+      return static_cast<Acc>(to_acc(static_cast<const __half*>(view.data)[offset]));
+    default:
+      return static_cast<Acc>(to_acc(static_cast<const __nv_bfloat16*>(view.data)[offset]));
+  }
+}
+
+__device__ __forceinline__ int64_t load_label(const TensorView& view, int64_t offset) {
+  switch (view.dtype) {
+    case DType::kUInt8:
+      return static_cast<const uint8_t*>(view.data)[offset];
+    case DType::kInt16:
+      return static_cast<const int16_t*>(view.data)[offset];
+    case DType::kInt32:
+      return static_cast<const int32_t*>(view.data)[offset];
+    default:
+      return static_cast<const int64_t*>(view.data)[offset];
+  }
+}
+
+// The class of a pixel, -1 where it does not count: ignored, or no class at all (the loss will be
+// NaN then). Whatever is indexed by it is within bounds.
+__device__ __forceinline__ int load_class(const TensorView& view, int64_t offset, int64_t ignored,
+                                          int64_t classes) {
+  const int64_t label = load_label(view, offset);
+  return label == ignored || label < 0 || label >= classes ? -1 : static_cast<int>(label);
+}
+
+}  // namespace mtl

@@ -1,0 +1,135 @@
+// Launches of the loss: count, prepare, compute, finish; a kernel or two each per task. The grid is
+// a function of shapes alone, so that the order of every sum is, too.
+#include <algorithm>
+
+#include "loss/cuda/coefficients.cuh"
+#include "loss/cuda/count.cuh"
+#include "loss/cuda/cross_entropy_dispatch.h"
+#include "loss/cuda/l1.cuh"
+#include "loss/cuda/multi_task_loss.h"
+#include "loss/cuda/scale.cuh"
+#include "loss/cuda/workspace.h"
+
+namespace mtl {
+namespace {
+
+constexpr int64_t kInstanceRows = kMaxInstanceId + 1;
+
+void count_task(const CudaTask& task, void* stream) {
+  const int64_t rows = task.target.batch() * kInstanceRows;
+  switch (task.kind) {
+    case TaskKind::kCrossEntropy:
+      launch(count_labels, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+      break;
+    case TaskKind::kL1:
+      launch(count_values, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+      break;
+    default:
+      launch(sum_instances_kernel, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+      launch(divide_instances, dim3(static_cast<unsigned>((rows + kThreads - 1) / kThreads)),
+             dim3(kThreads), 0, stream, task, rows);
+  }
+  launch(prepare_task, dim3(1), dim3(kThreads), 0, stream, task);
+}
+
+template <class T, template <class> class Target>
+void launch_l1(const CudaTask& task, dim3 grid, void* stream) {
+  if (task.gradient.data) {
+    launch(l1_loss<T, Target, true>, grid, dim3(kThreads), 0, stream, task);
+  } else {
+    launch(l1_loss<T, Target, false>, grid, dim3(kThreads), 0, stream, task);
+  }
+}
+
+template <class T>
+void launch_l1(const CudaTask& task, dim3 grid, void* stream) {
+  if (task.kind == TaskKind::kL1) {
+    launch_l1<T, ValueTarget>(task, grid, stream);
+  } else {
+    launch_l1<T, OffsetTarget>(task, grid, stream);
+  }
+}
+
+// Runs the main kernel; `task.blocks` becomes the number of its blocks.
+void compute_task(CudaTask& task, void* stream) {
+  if (task.prediction.batch() * task.prediction.pixels() == 0) return;
+  if (task.kind == TaskKind::kCrossEntropy) {
+    task.blocks = launch_cross_entropy(task, stream);
+    return;
+  }
+  const dim3 grid = main_grid(task.prediction.pixels(), task.prediction.batch());
+  task.blocks = static_cast<int>(grid.x * grid.y);
+  switch (task.prediction.dtype) {
+    case DType::kFloat32:
+      return launch_l1<float>(task, grid, stream);
+    case DType::kFloat64:
+      return launch_l1<double>(task, grid, stream);
+    case DType::kFloat16:
+      return launch_l1<__half>(task, grid, stream);
+    default:
+      return launch_l1<__nv_bfloat16>(task, grid, stream);
+  }
+}
+
+template <class Scalar>
+void finish(const std::vector<CudaTask>& tasks, const CudaLossOutputs& outputs, double* sum,
+            void* stream) {
+  const LossOutputs<Scalar> out = {sum,
+                                   static_cast<Scalar*>(outputs.total),
+                                   static_cast<Scalar*>(outputs.losses),
+                                   outputs.weights,
+                                   outputs.valid,
+                                   outputs.log_variance_gradient,
+                                   outputs.gradient_scales};
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    launch(finish_task<Scalar>, dim3(1), dim3(kThreads), 0, stream, tasks[t], static_cast<int>(t),
+           out);
+  }
+}
+
+template <class T>
+void launch_scale(void* gradient, int64_t count, const double* factor, void* stream) {
+  const int64_t blocks = std::min<int64_t>((count + kThreads - 1) / kThreads, kMaxMainBlocks);
+  launch(scale_gradient<T>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream,
+         static_cast<T*>(gradient), count, factor);
+}
+
+}  // namespace
+
+int64_t multi_task_loss_workspace(const std::vector<LossTask>& tasks) {
+  return LossWorkspace(tasks, nullptr).bytes();
+}
+
+void multi_task_loss_cuda(const std::vector<LossTask>& tasks, const CudaLossOutputs& outputs,
+                          void* workspace, void* stream) {
+  LossWorkspace memory(tasks, workspace);
+  check_cuda(cudaMemsetAsync(workspace, 0, static_cast<size_t>(memory.zeroed_bytes()),
+                             static_cast<cudaStream_t>(stream)),
+             "clearing the counters of the loss");
+  for (CudaTask& task : memory.tasks()) {
+    count_task(task, stream);
+    compute_task(task, stream);
+  }
+  if (outputs.in_double) {
+    finish<double>(memory.tasks(), outputs, memory.sum(), stream);
+  } else {
+    finish<float>(memory.tasks(), outputs, memory.sum(), stream);
+  }
+}
+
+void scale_gradient_cuda(void* gradient, DType dtype, int64_t count, const double* factor,
+                         void* stream) {
+  if (count == 0) return;
+  switch (dtype) {
+    case DType::kFloat32:
+      return launch_scale<float>(gradient, count, factor, stream);
+    case DType::kFloat64:
+      return launch_scale<double>(gradient, count, factor, stream);
+    case DType::kFloat16:
+      return launch_scale<__half>(gradient, count, factor, stream);
+    default:
+      return launch_scale<__nv_bfloat16>(gradient, count, factor, stream);
+  }
+}
+
+}  // namespace mtl

@@ -1,0 +1,59 @@
+// One task of the loss as the kernels see it, and what they find out about it on the way.
+#pragma once
+
+#include <cstdint>
+
+#include "common/cuda/launch.h"
+#include "loss/loss.h"
+
+namespace mtl {
+
+// Counters and coefficients of a task, in device memory: the host never waits for them. Zeroed
+// before the first kernel.
+struct TaskState {
+  unsigned long long valid;  // pixels that count
+  unsigned long long bad;    // labels or ids that the task does not have
+  double normaliser;         // N
+  double log_variance;       // s, clamped
+  double weight;             // d total / d loss
+  double gradient_scale;     // LossTerm::gradient_scale
+  double gradient_factor;    // gradient = gradient_factor * d(pixel loss)/d(prediction)
+  double logit_scale;        // alpha: the logits count as alpha * f
+};
+
+struct InstanceRow {
+  unsigned long long count, x, y;  // sums over the pixels of one instance
+};
+
+// Sums of one block: of the pixel losses, and of their derivatives in s = -log(alpha).
+struct BlockSums {
+  double loss, log_variance;
+};
+
+// Passed to kernels by value.
+struct CudaTask {
+  TaskKind kind;
+  Likelihood likelihood;
+  TensorView prediction;        // [B,C,H,W]
+  TensorView target;            // [B,1,H,W] labels, or [B,C,H,W] values
+  TensorView mask;              // [B,1,H,W] bool, or absent
+  TensorView gradient;          // [B,C,H,W], or absent
+  const double* class_weights;  // [C] on the device, or null: all 1
+  int64_t ignore_index;
+  double label_smoothing;
+  double fixed_weight;
+  const void* log_variance;  // s of this task on the device, or null: fixed weight
+  bool log_variance_is_double;
+  TaskState* state;
+  double* label_weights;   // [kCountBlocks] sums of class weights by block, or null: all 1
+  InstanceRow* instances;  // [B][kMaxInstanceId + 1], or null
+  float4* centroids;       // the same rows: (x, its rest, y, its rest), each sum a double's 48 bits
+  BlockSums* sums;         // [blocks]
+  int blocks;              // of the main kernel: a function of the shape alone
+};
+
+constexpr int kThreads = 256;
+constexpr int kCountBlocks = 512;
+constexpr int kMaxMainBlocks = 4096;
+
+}  // namespace mtl

@@ -1,0 +1,71 @@
+// How the scratch memory of one call is divided: first what must start as zero, then the rest.
+#pragma once
+
+#include <vector>
+
+#include "loss/cuda/task.h"
+#include "loss/instances.h"
+
+namespace mtl {
+
+class LossWorkspace {
+ public:
+  // With `memory` null only the sizes count.
+  LossWorkspace(const std::vector<LossTask>& tasks, void* memory)
+      : memory_(static_cast<char*>(memory)) {
+    for (const LossTask& task : tasks) tasks_.push_back(describe(task));
+    for (size_t t = 0; t < tasks.size(); ++t) tasks_[t].state = take<TaskState>(1);
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      if (has_instances(tasks[t])) tasks_[t].instances = take<InstanceRow>(rows(tasks[t]));
+    }
+    zeroed_ = used_;
+    sum_ = take<double>(1);
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      tasks_[t].sums = take<BlockSums>(kMaxMainBlocks);
+      if (tasks[t].class_weights) tasks_[t].label_weights = take<double>(kCountBlocks);
+      if (has_instances(tasks[t])) tasks_[t].centroids = take<float4>(rows(tasks[t]));
+    }
+  }
+
+  std::vector<CudaTask>& tasks() { return tasks_; }
+  double* sum() const { return sum_; }
+  int64_t zeroed_bytes() const { return zeroed_; }
+  int64_t bytes() const { return used_; }
+
+ private:
+  static bool has_instances(const LossTask& task) { return task.kind == TaskKind::kInstanceOffset; }
+  static int64_t rows(const LossTask& task) { return task.target.batch() * (kMaxInstanceId + 1); }
+
+  static CudaTask describe(const LossTask& task) {
+    CudaTask described = {};
+    described.kind = task.kind;
+    described.likelihood = task.likelihood;
+    described.prediction = task.prediction;
+    described.target = task.target;
+    described.mask = task.mask;
+    described.gradient = task.gradient;
+    described.class_weights = task.class_weights;
+    described.ignore_index = task.ignore_index;
+    described.label_smoothing = task.label_smoothing;
+    described.fixed_weight = task.fixed_weight;
+    described.log_variance = task.log_variance;
+    described.log_variance_is_double = task.log_variance_is_double;
+    return described;
+  }
+
+  template <class T>
+  T* take(int64_t count) {
+    constexpr int64_t kAlignment = 256;
+    T* place = reinterpret_cast<T*>(memory_ ? memory_ + used_ : nullptr);
+    const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+    used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    return place;
+  }
+
+  std::vector<CudaTask> tasks_;
+  char* memory_;
+  double* sum_ = nullptr;
+  int64_t used_ = 0, zeroed_ = 0;
+};
+
+}  // namespace mtl

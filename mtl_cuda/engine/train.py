@@ -189,12 +189,14 @@ class Trainer:
         return self.criterion(self.network(images), targets)
 
     def _follow(self, budget: TimeBudget, progress: Progress) -> None:
-        """Adopt the number of steps that fits the time."""
+        """Adopt the number of steps that fits the time, and say so the first time."""
         steps = budget.plan(self.step)
-        if steps != self.steps:
-            self.steps = steps
-            progress.set_steps(steps)
-            progress.say(f"{steps} steps fit into {self.config.run.minutes:.3g} minutes")
+        if steps == self.steps:
+            return
+        if self.steps == self.config.run.steps:
+            progress.say(f"about {steps} steps fit into {self.config.run.minutes:.3g} minutes")
+        self.steps = steps
+        progress.set_steps(steps)
 
     def _evaluation_is_due(self) -> bool:
         every = self.config.run.eval_every

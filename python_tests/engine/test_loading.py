@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+import torch
+
+from mtl_cuda.engine.build import open_source
+from mtl_cuda.engine.config import TrainConfig
+from mtl_cuda.engine.loading import EpochOrder, evaluation_batches, to_device, training_batches
+
+
+def test_every_epoch_has_its_own_order() -> None:
+    order, again = EpochOrder(50, seed=3), EpochOrder(50, seed=3)
+    first = list(order)
+    assert sorted(first) == list(range(50))
+    assert first == list(again)
+    order.epoch = 1
+    assert sorted(order) == list(range(50))
+    assert list(order) != first
+    assert list(EpochOrder(50, seed=4)) != first
+
+
+def test_batches_go_on_beyond_an_epoch(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny()
+    config.data.batch_size = 4  # one batch per epoch of six scenes
+    batches = list(islice(training_batches(open_source(config, "train"), config.data, 0), 3))
+    assert [batch["image"].shape for batch in batches] == [(4, 3, 32, 64)] * 3
+    assert len({tuple(batch["index"].tolist()) for batch in batches}) > 1
+
+
+def test_every_epoch_has_its_own_augmentation(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny()
+    config.data.batch_size = 6
+    batches = islice(training_batches(open_source(config, "train"), config.data, 0), 2)
+    first, second = (batch["image"][batch["index"].argsort()] for batch in batches)
+    assert not any(torch.equal(a, b) for a, b in zip(first, second))
+
+
+def test_evaluation_keeps_the_order_and_the_last_batch(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny()
+    source = open_source(config, "val")
+    indices = [batch["index"].tolist() for batch in evaluation_batches(source, config.data)]
+    assert indices == [[0, 1], [2]]
+    first = [batch["index"].tolist() for batch in evaluation_batches(source, config.data, 1)]
+    assert first == [[0]]
+
+
+def test_names_stay_behind(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny()
+    batch = next(iter(evaluation_batches(open_source(config, "val"), config.data)))
+    moved = to_device(batch, torch.device("cpu"))
+    assert set(moved) == {"image", "semantic", "instance", "depth", "index"}

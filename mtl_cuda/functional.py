@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 import mtl_cuda.ops.multi_task_loss as loss_op
 from mtl_cuda import checks
+from mtl_cuda.ops.bad_label import check_labels
 from mtl_cuda.reference import LossTerms, Target, upsample
 from mtl_cuda.tasks import (
     LOG_VARIANCE_RANGE,
@@ -55,13 +57,15 @@ def multi_task_loss(
         log_variances: [T] float32 or float64, s = log sigma**2 per task; clamped to [-10, 10].
         weights: instead of log-variances, a fixed weight >= 0 for each task.
         align_corners: of the interpolation, as in ``torch.nn.functional.interpolate``.
-        validate: check labels where that costs a synchronisation (on the CPU it is always done).
+        validate: check labels where that costs a synchronisation: on a GPU, where without it a bad
+            label makes the loss NaN (on the CPU it is always done). So does MTL_CUDA_VALIDATE=1.
 
     Raises:
         TypeError: an argument is no tensor, or of a type that the task does not take.
         ValueError: a missing name, a wrong shape, batch, device or number of log-variances; a
             label that is neither a class nor ``ignore_index``; an id below 0 or above 65535.
-        NotImplementedError: predictions on a device that has no kernel.
+        NotImplementedError: predictions on a device that has no kernel, or on a GPU where the
+            package was built without CUDA.
     """
     names = list(tasks)
     checks.check_names(predictions, tasks, "predictions")
@@ -84,6 +88,9 @@ def multi_task_loss(
         log_variances = checks.check_log_variances(log_variances, len(names), given[0].device)
         factors = [1.0] * len(names)
         likelihoods = [loss_op.LIKELIHOODS.index(task.likelihood) for task in tasks.values()]
+    if given[0].is_cuda and (validate or os.environ.get("MTL_CUDA_VALIDATE") == "1"):
+        for (name, task), (target, _) in zip(tasks.items(), pairs):
+            _check_labels(name, task, target)
     full = [
         upsample(prediction, (target.shape[-2], target.shape[-1]), align_corners)
         for prediction, (target, _) in zip(given, pairs)
@@ -153,10 +160,10 @@ def _class_weights(task: Task, device: torch.device) -> Tensor | None:
 
 def _check_devices(predictions: list[Tensor], names: list[str]) -> None:
     device = predictions[0].device
-    if device.type != "cpu":
+    if device.type not in ("cpu", "cuda"):
         raise NotImplementedError(
-            f"predictions: expected tensors on the CPU, got {device}: this version has no kernel "
-            "there; mtl_cuda.reference.multi_task_loss runs on any device"
+            f"predictions: expected tensors on the CPU or a CUDA device, got {device}; "
+            "mtl_cuda.reference.multi_task_loss runs on any device"
         )
     for name, prediction in zip(names, predictions):
         if prediction.device != device:
@@ -164,3 +171,11 @@ def _check_devices(predictions: list[Tensor], names: list[str]) -> None:
                 f"predictions[{name!r}]: expected a tensor on {device} like "
                 f"predictions[{names[0]!r}], got one on {prediction.device}"
             )
+
+
+def _check_labels(name: str, task: Task, target: Tensor) -> None:
+    """The check that the CPU kernels make themselves."""
+    if isinstance(task, CrossEntropyTask):
+        check_labels(target, name, task.num_classes, task.ignore_index)
+    elif isinstance(task, InstanceOffsetTask):
+        check_labels(target, name, None, 0)

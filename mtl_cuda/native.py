@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import torch
 from torch import Tensor
 
 _library: ModuleType | None = None
@@ -34,6 +35,27 @@ def library() -> ModuleType:
             "slow twins in mtl_cuda.reference"
         )
     return _library
+
+
+def cuda_library() -> ModuleType:
+    """The native library, with CUDA kernels.
+
+    Raises:
+        ImportError: it is not loaded.
+        NotImplementedError: it was built without CUDA.
+    """
+    loaded = library()
+    if not loaded.build_info()["cuda"]:
+        raise NotImplementedError(
+            "this mtl_cuda was built without CUDA kernels: install the CUDA toolkit (or set "
+            "CUDACXX to its nvcc) and install mtl_cuda again, or move the tensors to the CPU"
+        )
+    return loaded
+
+
+def current_stream() -> int:
+    """The current stream of the current device, as the native core takes it."""
+    return torch.cuda.current_stream().cuda_stream
 
 
 # The codes of csrc/common/tensor_view.h.

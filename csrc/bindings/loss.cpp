@@ -4,7 +4,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <array>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -12,6 +11,9 @@
 #include "bindings/ops.h"
 #include "loss/bad_label.h"
 #include "loss/instances.h"
+#if defined(MTL_HAS_CUDA)
+#include "loss/cuda/multi_task_loss.h"
+#endif
 
 namespace py = pybind11;
 
@@ -63,6 +65,54 @@ LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const P
   return task;
 }
 
+LossOutputs make_outputs(uintptr_t total, uintptr_t losses, bool in_double, uintptr_t weights,
+                         uintptr_t valid, uintptr_t log_variance_gradient,
+                         uintptr_t gradient_scales) {
+  return {reinterpret_cast<void*>(total),
+          reinterpret_cast<void*>(losses),
+          in_double,
+          reinterpret_cast<double*>(weights),
+          reinterpret_cast<int64_t*>(valid),
+          reinterpret_cast<double*>(log_variance_gradient),
+          reinterpret_cast<double*>(gradient_scales)};
+}
+
+#if defined(MTL_HAS_CUDA)
+void bind_cuda(py::module_& module) {
+  using release = py::call_guard<py::gil_scoped_release>;
+  module.def("multi_task_loss_workspace", &multi_task_loss_workspace, py::arg("tasks"));
+  module.def(
+      "multi_task_loss_cuda",
+      [](const std::vector<LossTask>& tasks, const LossOutputs& outputs, uintptr_t workspace,
+         uintptr_t stream) {
+        multi_task_loss_cuda(tasks, outputs, reinterpret_cast<void*>(workspace),
+                             reinterpret_cast<void*>(stream));
+      },
+      py::arg("tasks"), py::arg("outputs"), py::arg("workspace"), py::arg("stream"), release());
+  module.def(
+      "scale_gradient_cuda",
+      [](uintptr_t gradient, int dtype, int64_t count, uintptr_t factor, uintptr_t stream) {
+        scale_gradient_cuda(reinterpret_cast<void*>(gradient), static_cast<DType>(dtype), count,
+                            reinterpret_cast<const double*>(factor),
+                            reinterpret_cast<void*>(stream));
+      },
+      py::arg("gradient"), py::arg("dtype"), py::arg("count"), py::arg("factor"), py::arg("stream"),
+      release());
+  module.def("instance_centroids_workspace", &instance_centroids_workspace, py::arg("batch"));
+  module.def(
+      "instance_centroids_cuda",
+      [](const PyTensor& ids, int64_t instances, uintptr_t centroids, uintptr_t counts,
+         uintptr_t workspace, uintptr_t stream) {
+        instance_centroids_cuda(view_of(ids), instances, reinterpret_cast<float*>(centroids),
+                                reinterpret_cast<int64_t*>(counts),
+                                reinterpret_cast<void*>(workspace),
+                                reinterpret_cast<void*>(stream));
+      },
+      py::arg("ids"), py::arg("instances"), py::arg("centroids"), py::arg("counts"),
+      py::arg("workspace"), py::arg("stream"), release());
+}
+#endif
+
 // Calls `work` without the GIL; BadLabel becomes mtl_cuda._native.BadLabel with its numbers.
 template <class Work>
 auto run(py::handle bad_label, const Work& work) {
@@ -100,21 +150,20 @@ void bind_loss(py::module_& module) {
       py::arg("ids"), py::arg("instances"), py::arg("centroids"), py::arg("counts"),
       py::arg("threads"), "Writes centroids [B,K,2] float32 and counts [B,K] int64.");
 
+  py::class_<LossOutputs>(module, "LossOutputs")
+      .def(py::init(&make_outputs), py::arg("total"), py::arg("losses"), py::arg("in_double"),
+           py::arg("weights"), py::arg("valid"), py::arg("log_variance_gradient"),
+           py::arg("gradient_scales"));
+
   module.def(
       "multi_task_loss_cpu",
-      [bad_label](const std::vector<LossTask>& tasks, int threads) {
-        const std::vector<LossTerm> terms =
-            run(*bad_label, [&] { return multi_task_loss_cpu(tasks, threads); });
-        std::vector<std::array<double, 6>> rows;
-        for (const LossTerm& t : terms) {
-          rows.push_back(
-              {t.term, t.loss, t.weight, t.valid, t.log_variance_gradient, t.gradient_scale});
-        }
-        return rows;
+      [bad_label](const std::vector<LossTask>& tasks, const LossOutputs& outputs, int threads) {
+        run(*bad_label, [&] { multi_task_loss_cpu(tasks, outputs, threads); });
       },
-      py::arg("tasks"), py::arg("threads"),
-      "Per task (term, loss, weight, valid, log-variance gradient, gradient scale); writes the "
-      "gradients.");
+      py::arg("tasks"), py::arg("outputs"), py::arg("threads"));
+#if defined(MTL_HAS_CUDA)
+  bind_cuda(module);
+#endif
 }
 
 }  // namespace mtl

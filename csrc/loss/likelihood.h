@@ -66,7 +66,7 @@ MTL_INLINE double log_variance_gradient(Likelihood likelihood, double s, double 
   }
 }
 
-// The factor that the stored gradient carries: see LossTerm::gradient_scale.
+// The factor that the stored gradient carries: see LossOutputs::gradient_scales.
 MTL_INLINE double stored_gradient_scale(DType dtype, double weight, double normaliser) {
   const double scale = weight == 0.0 ? 1.0 : weight;
   if (dtype != DType::kFloat16 || !(normaliser > 0.0)) return scale;

@@ -39,20 +39,24 @@ struct LossTask {
   double fixed_weight = 1.0;            // the weight, where the likelihood is kFixed
 };
 
-struct LossTerm {
-  double loss = 0.0;                   // L
-  double weight = 0.0;                 // d total / d L
-  double term = 0.0;                   // what the total gets
-  double valid = 0.0;                  // number of valid pixels
-  double log_variance_gradient = 0.0;  // d term / d s
-  // The stored gradient is gradient_scale * dL/d(prediction). It is the weight, so that a backward
-  // pass from the total with gradient 1 has nothing left to do; 1 where the weight is 0; and for
-  // float16 the weight times a power of two near N, so that small gradients survive the rounding.
-  double gradient_scale = 1.0;
+// Where the results go: memory of the backend that runs, T = number of tasks.
+struct LossOutputs {
+  void* total;   // [] float, or double if `in_double`
+  void* losses;  // [T] of the same type: L
+  bool in_double;
+  double* weights;                // [T] d total / d L
+  int64_t* valid;                 // [T] number of valid pixels
+  double* log_variance_gradient;  // [T] d total / d s
+  // [T] The stored gradient is gradient_scale * dL/d(prediction). It is the weight, so that a
+  // backward pass from the total with gradient 1 has nothing left to do; 1 where the weight is 0;
+  // and for float16 the weight times a power of two near N, so that small gradients survive the
+  // rounding.
+  double* gradient_scales;
 };
 
 // CPU. All tasks together; writes the gradients that are asked for. Bitwise the same for every
 // number of threads. Throws BadLabel before anything is written.
-std::vector<LossTerm> multi_task_loss_cpu(const std::vector<LossTask>& tasks, int threads);
+void multi_task_loss_cpu(const std::vector<LossTask>& tasks, const LossOutputs& outputs,
+                         int threads);
 
 }  // namespace mtl

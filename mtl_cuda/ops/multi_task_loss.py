@@ -13,9 +13,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mtl_cuda.native import address, library, optional_view, view
+from mtl_cuda.native import (
+    address,
+    cuda_library,
+    current_stream,
+    library,
+    optional_view,
+    view,
+)
+from mtl_cuda.ops.bad_label import bad_label_error
 from mtl_cuda.ops.library import LIBRARY
-from mtl_cuda.tasks import MAX_INSTANCE_ID
 
 # The codes of csrc/loss/loss.h.
 CROSS_ENTROPY, L1, INSTANCE_OFFSET = range(3)
@@ -57,39 +64,26 @@ LIBRARY.define(
 LIBRARY.define("scale_gradients(Tensor[] gradients, Tensor factors) -> Tensor[]")
 
 
-def _scalar_dtype(predictions: Sequence[Tensor]) -> torch.dtype:
+def _allocate(predictions: Sequence[Tensor], needs_gradient: Sequence[bool]) -> LossResult:
+    """The results, not filled in."""
     in_double = any(prediction.dtype == torch.float64 for prediction in predictions)
-    return torch.float64 if in_double else torch.float32
-
-
-def _empty_gradients(predictions: Sequence[Tensor], needs_gradient: Sequence[bool]) -> list[Tensor]:
-    return [
-        torch.empty_like(prediction) if needed else prediction.new_empty(0)
-        for prediction, needed in zip(predictions, needs_gradient)
-    ]
-
-
-def _bad_label_error(
-    error: Exception,
-    kinds: Sequence[int],
-    names: str,
-    predictions: Sequence[Tensor],
-    ignore_indices: Sequence[int],
-) -> ValueError:
-    task, value, image, row, column = error.args
-    if kinds[task] == CROSS_ENTROPY:
-        classes = predictions[task].shape[1]
-        expected = f"classes 0..{classes - 1} or ignore_index={ignore_indices[task]}"
-    else:
-        expected = f"instance ids 0 (none) to {MAX_INSTANCE_ID}, numbered per image"
-    return ValueError(
-        f"targets[{names.splitlines()[task]!r}]: expected {expected}, got {value} at image "
-        f"{image}, row {row}, column {column}"
+    dtype = torch.float64 if in_double else torch.float32
+    tasks, like = len(predictions), predictions[0]
+    return LossResult(
+        total=like.new_empty((), dtype=dtype),
+        losses=like.new_empty(tasks, dtype=dtype),
+        weights=like.new_empty(tasks, dtype=torch.float64),
+        valid=like.new_empty(tasks, dtype=torch.int64),
+        log_variance_gradient=like.new_empty(tasks, dtype=torch.float64),
+        gradient_scales=like.new_empty(tasks, dtype=torch.float64),
+        gradients=[
+            torch.empty_like(prediction) if needed else prediction.new_empty(0)
+            for prediction, needed in zip(predictions, needs_gradient)
+        ],
     )
 
 
-@torch.library.impl("mtl_cuda::multi_task_loss", "CPU", lib=LIBRARY)
-def _multi_task_loss_cpu(
+def _native_call(
     predictions: Sequence[Tensor],
     targets: Sequence[Tensor],
     masks: Sequence[Tensor | None],
@@ -101,10 +95,11 @@ def _multi_task_loss_cpu(
     ignore_indices: Sequence[int],
     label_smoothings: Sequence[float],
     needs_gradient: Sequence[bool],
-    names: str,
-) -> tuple[Any, ...]:
+    _names: str,
+) -> tuple[LossResult, list[Any], Any]:
+    """The results, and the tasks and outputs that a native function fills them through."""
     native = library()
-    gradients = _empty_gradients(predictions, needs_gradient)
+    result = _allocate(predictions, needs_gradient)
     tasks = [
         native.LossTask(
             kinds[i],
@@ -112,7 +107,7 @@ def _multi_task_loss_cpu(
             view(prediction),
             view(targets[i]),
             optional_view(masks[i]),
-            view(gradients[i]) if needs_gradient[i] else None,
+            view(result.gradients[i]) if needs_gradient[i] else None,
             address(class_weights[i]),
             ignore_indices[i],
             label_smoothings[i],
@@ -122,42 +117,78 @@ def _multi_task_loss_cpu(
         )
         for i, prediction in enumerate(predictions)
     ]
-    try:
-        rows = native.multi_task_loss_cpu(tasks, torch.get_num_threads())
-    except native.BadLabel as error:
-        raise _bad_label_error(error, kinds, names, predictions, ignore_indices) from None
-    terms, losses, factors, valid, variance_gradient, scales = zip(*rows)
-    dtype = _scalar_dtype(predictions)
-    return (
-        torch.tensor(sum(terms), dtype=dtype),
-        torch.tensor(losses, dtype=dtype),
-        torch.tensor(factors, dtype=torch.float64),
-        torch.tensor(valid, dtype=torch.int64),
-        torch.tensor(variance_gradient, dtype=torch.float64),
-        torch.tensor(scales, dtype=torch.float64),
-        gradients,
+    outputs = native.LossOutputs(
+        result.total.data_ptr(),
+        result.losses.data_ptr(),
+        result.total.dtype == torch.float64,
+        result.weights.data_ptr(),
+        result.valid.data_ptr(),
+        result.log_variance_gradient.data_ptr(),
+        result.gradient_scales.data_ptr(),
     )
+    return result, tasks, outputs
+
+
+def _explained(error: Exception, *arguments: Any) -> ValueError:
+    """A native BadLabel in the words of the caller."""
+    predictions, kinds, ignore_indices, names = (arguments[i] for i in (0, 5, 8, 11))
+    task, value, *place = error.args
+    classes = predictions[task].shape[1] if kinds[task] == CROSS_ENTROPY else None
+    name = names.splitlines()[task]
+    return bad_label_error(name, classes, ignore_indices[task], value, tuple(place))
+
+
+@torch.library.impl("mtl_cuda::multi_task_loss", "CPU", lib=LIBRARY)
+def _multi_task_loss_cpu(*arguments: Any) -> LossResult:
+    result, tasks, outputs = _native_call(*arguments)
+    native = library()
+    try:
+        native.multi_task_loss_cpu(tasks, outputs, torch.get_num_threads())
+    except native.BadLabel as error:
+        raise _explained(error, *arguments) from None
+    return result
+
+
+@torch.library.impl("mtl_cuda::multi_task_loss", "CUDA", lib=LIBRARY)
+def _multi_task_loss_cuda(*arguments: Any) -> LossResult:
+    result, tasks, outputs = _native_call(*arguments)
+    native = cuda_library()
+    with torch.cuda.device(result.total.device):
+        workspace = result.total.new_empty(
+            native.multi_task_loss_workspace(tasks), dtype=torch.uint8
+        )
+        native.multi_task_loss_cuda(tasks, outputs, workspace.data_ptr(), current_stream())
+    return result
 
 
 @torch.library.register_fake("mtl_cuda::multi_task_loss", lib=LIBRARY)
-def _multi_task_loss_fake(predictions: Sequence[Tensor], *arguments: Any) -> tuple[Any, ...]:
-    needs_gradient = arguments[-2]
-    tasks, dtype, like = len(predictions), _scalar_dtype(predictions), predictions[0]
-    return (
-        like.new_empty((), dtype=dtype),
-        like.new_empty(tasks, dtype=dtype),
-        like.new_empty(tasks, dtype=torch.float64),
-        like.new_empty(tasks, dtype=torch.int64),
-        like.new_empty(tasks, dtype=torch.float64),
-        like.new_empty(tasks, dtype=torch.float64),
-        _empty_gradients(predictions, needs_gradient),
-    )
+def _multi_task_loss_fake(*arguments: Any) -> LossResult:
+    predictions, needs_gradient = arguments[0], arguments[10]
+    return _allocate(predictions, needs_gradient)
 
 
 @torch.library.impl("mtl_cuda::scale_gradients", "CPU", lib=LIBRARY)
 def _scale_gradients_cpu(gradients: Sequence[Tensor], factors: Tensor) -> list[Tensor]:
     # A Python scalar multiplies in float32 before the one rounding to half precision.
     return [gradient * factor for gradient, factor in zip(gradients, factors.tolist())]
+
+
+@torch.library.impl("mtl_cuda::scale_gradients", "CUDA", lib=LIBRARY)
+def _scale_gradients_cuda(gradients: Sequence[Tensor], factors: Tensor) -> list[Tensor]:
+    copies = [gradient.clone() for gradient in gradients]
+    _scale_in_place(copies, factors)
+    return copies
+
+
+def _scale_in_place(gradients: Sequence[Tensor], factors: Tensor) -> None:
+    """On the GPU; where a factor is 1, which only the device knows, nothing is touched."""
+    native = cuda_library()
+    with torch.cuda.device(factors.device):
+        for i, gradient in enumerate(gradients):
+            pointer, dtype, _, _ = view(gradient)
+            native.scale_gradient_cuda(
+                pointer, dtype, gradient.numel(), address(factors, i), current_stream()
+            )
 
 
 @torch.library.register_fake("mtl_cuda::scale_gradients", lib=LIBRARY)
@@ -199,12 +230,16 @@ def _coefficients(
 def _scaled(gradients: list[Tensor], factors: Tensor) -> list[Tensor]:
     """The stored gradients times ``factors``; where all are 1, as they are.
 
-    Only eager tensors can be asked for their value. A caller that keeps the graph may call again,
-    so it gets copies: what it does to them must not reach the stored ones.
+    A caller that keeps the graph may call again, so it gets copies: what it does to them must not
+    reach the stored ones. Tensors that are being traced have no value to look at.
     """
     keeps_graph = torch._C._autograd._get_current_graph_task_keep_graph()
-    if type(factors) is torch.Tensor and not keeps_graph and bool((factors == 1.0).all()):
-        return gradients
+    if type(factors) is torch.Tensor and not keeps_graph:
+        if factors.is_cuda:
+            _scale_in_place(gradients, factors)
+            return gradients
+        if bool((factors == 1.0).all()):
+            return gradients
     scaled: list[Tensor] = torch.ops.mtl_cuda.scale_gradients(gradients, factors)
     return scaled
 

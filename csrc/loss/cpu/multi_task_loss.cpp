@@ -60,6 +60,12 @@ double log_variance_of(const LossTask& task) {
   return read_log_variance(task.log_variance, task.log_variance_is_double);
 }
 
+// One task's results.
+struct LossTerm {
+  double loss = 0.0, weight = 0.0, term = 0.0, valid = 0.0;
+  double log_variance_gradient = 0.0, gradient_scale = 1.0;
+};
+
 PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& term) {
   const double s = clamp_log_variance(log_variance_of(task));
   term.valid = summary.valid;
@@ -117,6 +123,20 @@ class Workspace {
   std::unique_ptr<std::byte[]> memory_;
 };
 
+template <class Scalar>
+void write_results(const std::vector<LossTerm>& terms, const LossOutputs& outputs) {
+  double total = 0.0;
+  for (size_t t = 0; t < terms.size(); ++t) {
+    total += terms[t].term;
+    static_cast<Scalar*>(outputs.losses)[t] = static_cast<Scalar>(terms[t].loss);
+    outputs.weights[t] = terms[t].weight;
+    outputs.valid[t] = static_cast<int64_t>(terms[t].valid);
+    outputs.log_variance_gradient[t] = terms[t].log_variance_gradient;
+    outputs.gradient_scales[t] = terms[t].gradient_scale;
+  }
+  *static_cast<Scalar*>(outputs.total) = static_cast<Scalar>(total);
+}
+
 struct Work {
   size_t task;
   PixelRange range;
@@ -137,7 +157,8 @@ std::vector<Work> plan(const std::vector<LossTask>& tasks) {
 
 }  // namespace
 
-std::vector<LossTerm> multi_task_loss_cpu(const std::vector<LossTask>& tasks, int threads) {
+void multi_task_loss_cpu(const std::vector<LossTask>& tasks, const LossOutputs& outputs,
+                         int threads) {
   std::vector<LossTerm> terms(tasks.size());
   std::vector<TargetSummary> summaries;
   std::vector<PixelLoss> losses;
@@ -162,7 +183,11 @@ std::vector<LossTerm> multi_task_loss_cpu(const std::vector<LossTask>& tasks, in
   for (size_t t = 0; t < tasks.size(); ++t) {
     finish(tasks[t], summaries[t].normaliser, sums[t], terms[t]);
   }
-  return terms;
+  if (outputs.in_double) {
+    write_results<double>(terms, outputs);
+  } else {
+    write_results<float>(terms, outputs);
+  }
 }
 
 }  // namespace mtl

@@ -8,18 +8,6 @@
 
 namespace mtl {
 
-// [T] each; float or double as `Scalar` of the launcher says.
-template <class Scalar>
-struct LossOutputs {
-  double* sum;                    // [], the total while it grows
-  Scalar* total;                  // []
-  Scalar* losses;                 // [T]
-  double* weights;                // [T]
-  int64_t* valid;                 // [T]
-  double* log_variance_gradient;  // [T]
-  double* gradient_scales;        // [T]
-};
-
 // One block per call. Completes `state` from the counts.
 __global__ void __launch_bounds__(kThreads) prepare_task(CudaTask task) {
   double weights = 0.0;
@@ -41,10 +29,10 @@ __global__ void __launch_bounds__(kThreads) prepare_task(CudaTask task) {
 }
 
 // One block per call; the calls of a step follow each other in the order of the tasks. Adds the
-// task's term to the total.
+// task's term to `sum`, the total so far. Scalar is the type of out.total and out.losses.
 template <class Scalar>
 __global__ void __launch_bounds__(kThreads)
-    finish_task(CudaTask task, int index, LossOutputs<Scalar> out) {
+    finish_task(CudaTask task, int index, LossOutputs out, double* sum) {
   double loss = 0.0, inner = 0.0;
   for (int i = threadIdx.x; i < task.blocks; i += kThreads) {
     loss += task.sums[i].loss;
@@ -67,9 +55,9 @@ __global__ void __launch_bounds__(kThreads)
   } else {
     loss = 0.0;  // nothing valid: no loss, no s/2, no gradient
   }
-  *out.sum = index == 0 ? term : *out.sum + term;
-  *out.total = static_cast<Scalar>(*out.sum);
-  out.losses[index] = static_cast<Scalar>(loss);
+  *sum = index == 0 ? term : *sum + term;
+  *static_cast<Scalar*>(out.total) = static_cast<Scalar>(*sum);
+  static_cast<Scalar*>(out.losses)[index] = static_cast<Scalar>(loss);
   out.weights[index] = state.weight;
   out.valid[index] = static_cast<int64_t>(state.valid);
   out.log_variance_gradient[index] = slope;

@@ -130,7 +130,7 @@ __device__ __forceinline__ float2 split(double value) {
 
 // One thread per row of the tables: centroid = sum / count. Rows of absent ids are left alone.
 __global__ void __launch_bounds__(kThreads) divide_instances(CudaTask task, int64_t rows) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= rows) return;
   const InstanceRow row = task.instances[i];
   if (row.count == 0) return;
@@ -138,6 +138,19 @@ __global__ void __launch_bounds__(kThreads) divide_instances(CudaTask task, int6
   const float2 x = split(static_cast<double>(row.x) / count);
   const float2 y = split(static_cast<double>(row.y) / count);
   task.centroids[i] = make_float4(x.x, x.y, y.x, y.y);
+}
+
+// One thread per id of an image: centroids [B,K,2] as (x, y), NaN for absent ids; counts [B,K].
+__global__ void __launch_bounds__(kThreads)
+    write_centroids(const InstanceRow* rows, int64_t batch, int64_t instances, float* centroids,
+                    int64_t* counts) {
+  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= batch * instances) return;
+  const InstanceRow row = rows[i / instances * (kMaxInstanceId + 1) + i % instances + 1];
+  const double count = static_cast<double>(row.count);
+  counts[i] = static_cast<int64_t>(row.count);
+  centroids[2 * i] = static_cast<float>(static_cast<double>(row.x) / count);
+  centroids[2 * i + 1] = static_cast<float>(static_cast<double>(row.y) / count);
 }
 
 }  // namespace mtl

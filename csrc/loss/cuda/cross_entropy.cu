@@ -36,49 +36,48 @@ bool needs_extra(const CudaTask& task) {
 }
 
 template <class T, int MaxClasses, bool Extra>
-void launch_vector(const CudaTask& task, dim3 grid, void* stream) {
+int launch_vector(const CudaTask& task, void* stream) {
+  const int64_t packs = task.prediction.pixels() / vector_pixels<T, MaxClasses>();
+  const dim3 grid = main_grid(packs, kVectorThreads, task.prediction.batch());
   if (task.gradient.data) {
-    launch(cross_entropy_vector<T, MaxClasses, Extra, true>, grid, dim3(kThreads), 0, stream, task);
+    launch(cross_entropy_vector<T, MaxClasses, Extra, true>, grid, dim3(kVectorThreads), 0, stream,
+           task);
   } else {
-    launch(cross_entropy_vector<T, MaxClasses, Extra, false>, grid, dim3(kThreads), 0, stream,
+    launch(cross_entropy_vector<T, MaxClasses, Extra, false>, grid, dim3(kVectorThreads), 0, stream,
            task);
   }
+  return static_cast<int>(grid.x * grid.y);
 }
 
 template <class T, int MaxClasses>
-void launch_vector(const CudaTask& task, dim3 grid, void* stream) {
-  if (needs_extra(task)) {
-    launch_vector<T, MaxClasses, true>(task, grid, stream);
-  } else {
-    launch_vector<T, MaxClasses, false>(task, grid, stream);
-  }
+int launch_vector(const CudaTask& task, void* stream) {
+  return needs_extra(task) ? launch_vector<T, MaxClasses, true>(task, stream)
+                           : launch_vector<T, MaxClasses, false>(task, stream);
 }
 
 template <class T>
-void launch_vector(const CudaTask& task, dim3 grid, void* stream) {
+int launch_vector(const CudaTask& task, void* stream) {
   const int64_t classes = task.prediction.channels();
-  if (classes <= 8) {
-    launch_vector<T, 8>(task, grid, stream);
-  } else if (classes <= 20) {
-    launch_vector<T, 20>(task, grid, stream);
-  } else {
-    launch_vector<T, 32>(task, grid, stream);
-  }
+  return classes <= 8    ? launch_vector<T, 8>(task, stream)
+         : classes <= 20 ? launch_vector<T, 20>(task, stream)
+                         : launch_vector<T, 32>(task, stream);
 }
 
 template <class T, bool Extra>
-void launch_staged(const CudaTask& task, dim3 grid, void* stream) {
+int launch_staged(const CudaTask& task, void* stream) {
+  const dim3 grid = main_grid(task.prediction.pixels(), kThreads, task.prediction.batch());
   const size_t bytes = kThreads * static_cast<size_t>(task.prediction.channels()) * sizeof(T);
   if (task.gradient.data) {
     launch(cross_entropy_staged<T, Extra, true>, grid, dim3(kThreads), bytes, stream, task);
   } else {
     launch(cross_entropy_staged<T, Extra, false>, grid, dim3(kThreads), bytes, stream, task);
   }
+  return static_cast<int>(grid.x * grid.y);
 }
 
 template <class T>
 int launch_general(const CudaTask& task, void* stream) {
-  const dim3 grid = main_grid(task.prediction.pixels(), task.prediction.batch());
+  const dim3 grid = main_grid(task.prediction.pixels(), kThreads, task.prediction.batch());
   if (task.gradient.data) {
     launch(cross_entropy_general<T, true>, grid, dim3(kThreads), 0, stream, task);
   } else {
@@ -92,19 +91,10 @@ int launch_for(const CudaTask& task, void* stream) {
   constexpr int64_t kBytes = sizeof(T);
   const auto planar = [](const TensorView& view) { return is_planar(view, kBytes); };
   const auto interleaved = [](const TensorView& view) { return is_interleaved(view, kBytes); };
-  if (both(task, planar)) {
-    const dim3 grid = main_grid(task.prediction.pixels() / Pack<T>::kSize, task.prediction.batch());
-    launch_vector<T>(task, grid, stream);
-    return static_cast<int>(grid.x * grid.y);
-  }
+  if (both(task, planar)) return launch_vector<T>(task, stream);
   if (both(task, interleaved)) {
-    const dim3 grid = main_grid(task.prediction.pixels(), task.prediction.batch());
-    if (needs_extra(task)) {
-      launch_staged<T, true>(task, grid, stream);
-    } else {
-      launch_staged<T, false>(task, grid, stream);
-    }
-    return static_cast<int>(grid.x * grid.y);
+    return needs_extra(task) ? launch_staged<T, true>(task, stream)
+                             : launch_staged<T, false>(task, stream);
   }
   return launch_general<T>(task, stream);
 }

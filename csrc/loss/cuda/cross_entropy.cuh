@@ -102,11 +102,11 @@ struct PixelGradient {
 };
 
 // Block sums of the thread's losses, to the block's place. Every thread of the block calls it.
-__device__ __forceinline__ void write_sums(const CudaTask& task, int block, double loss,
-                                           double slope) {
-  loss = block_sum<kThreads>(loss);
-  slope = block_sum<kThreads>(slope);
-  if (threadIdx.x == 0) task.sums[block] = {loss, slope};
+template <int Threads>
+__device__ __forceinline__ void write_sums(const CudaTask& task, double loss, double slope) {
+  loss = block_sum<Threads>(loss);
+  slope = block_sum<Threads>(slope);
+  if (threadIdx.x == 0) task.sums[blockIdx.y * gridDim.x + blockIdx.x] = {loss, slope};
 }
 
 }  // namespace mtl

@@ -7,10 +7,10 @@
 
 namespace mtl {
 
-// Blocks of `items` per image (one item per thread and turn), at most kMaxMainBlocks in all.
-inline dim3 main_grid(int64_t items, int64_t batch) {
+// Blocks of `threads` for `items` per image (one per thread and turn), kMaxMainBlocks at most.
+inline dim3 main_grid(int64_t items, int threads, int64_t batch) {
   const int64_t y = std::min<int64_t>(batch, kMaxMainBlocks);
-  const int64_t wanted = (items + kThreads - 1) / kThreads;
+  const int64_t wanted = (items + threads - 1) / threads;
   const int64_t x = std::max<int64_t>(1, std::min<int64_t>(wanted, kMaxMainBlocks / y));
   return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y));
 }

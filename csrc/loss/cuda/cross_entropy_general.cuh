@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(kThreads) cross_entropy_general(CudaTask task)
       }
     }
   }
-  write_sums(task, static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x), loss, slope);
+  write_sums<kThreads>(task, loss, slope);
 }
 
 }  // namespace mtl

@@ -24,7 +24,7 @@ __device__ __forceinline__ void copy_run(T* target, const T* source, int64_t cou
 
 // Grid: (runs of 256 pixels, images), both strided over. Dynamic shared memory: 256 * C elements.
 template <class T, bool Extra, bool Gradient>
-__global__ void __launch_bounds__(kThreads) cross_entropy_staged(CudaTask task) {
+__global__ void __launch_bounds__(kThreads, 4) cross_entropy_staged(CudaTask task) {
   T* const run = dynamic_shared<T>();
   const CrossEntropyRule<float> rule(task);
   const int classes = static_cast<int>(task.prediction.channels());
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kThreads) cross_entropy_staged(CudaTask task) 
       }
     }
   }
-  write_sums(task, static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x), loss, slope);
+  write_sums<kThreads>(task, loss, slope);
 }
 
 }  // namespace mtl

@@ -1,24 +1,31 @@
 // Cross-entropy over NCHW logits, up to MaxClasses classes (formulas: cross_entropy.cuh).
 //
-// A thread owns 16 bytes of neighbouring pixels (4 of float, 8 of half types) of one image: it
-// loads one pack per class, all before the first use, keeps them in registers as they are, and
-// writes one pack of gradients per class. Memory: logits and labels once, gradients once.
+// A thread owns a pack of neighbouring pixels of one image, 16 bytes of every class (8 for more
+// than 20 classes of a half type, which would not fit): it loads the packs, all before the first
+// use, keeps them in registers as they are, and writes one pack of gradients per class. Memory:
+// logits and labels once, gradients once.
 #pragma once
 
 #include "loss/cuda/cross_entropy.cuh"
 
 namespace mtl {
 
+// Pixels per thread.
+template <class T, int MaxClasses>
+constexpr int vector_pixels() {
+  return sizeof(T) == 2 && MaxClasses > 20 ? 4 : Pack<T>::kSize;
+}
+
 // The packs of one thread: pixels innermost, MaxClasses of them unrolled, `classes` used.
 template <class T, int MaxClasses>
 struct LogitPacks {
-  static constexpr int kPixels = Pack<T>::kSize;
-  Pack<T> pack[MaxClasses];
+  using Pixels = Pack<T, vector_pixels<T, MaxClasses>()>;
+  Pixels pack[MaxClasses];
 
   __device__ __forceinline__ void load(const T* first, int64_t channel_stride, int classes) {
 #pragma unroll
     for (int c = 0; c < MaxClasses; ++c) {
-      if (c < classes) pack[c] = *reinterpret_cast<const Pack<T>*>(first + c * channel_stride);
+      if (c < classes) pack[c] = *reinterpret_cast<const Pixels*>(first + c * channel_stride);
     }
   }
 
@@ -34,10 +41,12 @@ struct LogitPacks {
 };
 
 // Grid: (blocks of pixels, images), both strided over; block (x, y) writes sums[y * gridDim.x + x].
-// Requires 16-byte alignment of every pack: see can_use_vector() in multi_task_loss.cu.
+// Requires 16-byte alignment of every pack: see is_planar() in cross_entropy.cu.
 template <class T, int MaxClasses, bool Extra, bool Gradient>
-__global__ void __launch_bounds__(kThreads) cross_entropy_vector(CudaTask task) {
-  constexpr int kPixels = Pack<T>::kSize;
+__global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 4)
+    cross_entropy_vector(CudaTask task) {
+  using Logits = LogitPacks<T, MaxClasses>;
+  constexpr int kPixels = Logits::Pixels::kSize;
   const CrossEntropyRule<float> rule(task);
   const int classes = static_cast<int>(task.prediction.channels());
   const int64_t groups = task.prediction.pixels() / kPixels;
@@ -47,9 +56,9 @@ __global__ void __launch_bounds__(kThreads) cross_entropy_vector(CudaTask task) 
     const T* image = static_cast<const T*>(task.prediction.data) + b * task.prediction.strides[0];
     T* gradient = static_cast<T*>(task.gradient.data) + b * task.gradient.strides[0];
     const int64_t labels = b * task.target.strides[0];
-    for (int64_t g = int64_t{blockIdx.x} * kThreads + threadIdx.x; g < groups;
-         g += int64_t{gridDim.x} * kThreads) {
-      LogitPacks<T, MaxClasses> logits;
+    for (int64_t g = int64_t{blockIdx.x} * kVectorThreads + threadIdx.x; g < groups;
+         g += int64_t{gridDim.x} * kVectorThreads) {
+      Logits logits;
       logits.load(image + g * kPixels, stride, classes);
       int label[kPixels];
       float largest[kPixels];
@@ -72,23 +81,25 @@ __global__ void __launch_bounds__(kThreads) cross_entropy_vector(CudaTask task) 
       }
       loss += static_cast<double>(pixel_loss);
       slope += static_cast<double>(pixel_slope);
-      if (!Gradient) continue;
+      if constexpr (Gradient) {
 #pragma unroll
-      for (int c = 0; c < MaxClasses; ++c) {
-        if (c < classes) {
-          Pack<T> out;
+        for (int c = 0; c < MaxClasses; ++c) {
+          if (c < classes) {
+            typename Logits::Pixels out;
 #pragma unroll
-          for (int i = 0; i < kPixels; ++i) {
-            const float z = rule.alpha * (to_acc(logits.pack[c].element[i]) - largest[i]);
-            out.element[i] =
-                from_float<T>(derivative[i].template of<Extra>(rule, c, z, c == label[i]));
+            for (int i = 0; i < kPixels; ++i) {
+              const float z = rule.alpha * (to_acc(logits.pack[c].element[i]) - largest[i]);
+              out.element[i] =
+                  from_float<T>(derivative[i].template of<Extra>(rule, c, z, c == label[i]));
+            }
+            *reinterpret_cast<typename Logits::Pixels*>(gradient + c * task.gradient.strides[1] +
+                                                        g * kPixels) = out;
           }
-          *reinterpret_cast<Pack<T>*>(gradient + c * task.gradient.strides[1] + g * kPixels) = out;
         }
       }
     }
   }
-  write_sums(task, static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x), loss, slope);
+  write_sums<kVectorThreads>(task, loss, slope);
 }
 
 }  // namespace mtl

@@ -49,11 +49,11 @@ __device__ __forceinline__ void store(__nv_bfloat16* place, float value) {
   *place = from_float<__nv_bfloat16>(value);
 }
 
-// 16 bytes of elements: one load, one store.
-template <class T>
-struct alignas(16) Pack {
-  static constexpr int kSize = 16 / sizeof(T);
-  T element[kSize];
+// Neighbouring elements that are loaded and stored at once: 16 bytes where Count is left out.
+template <class T, int Count = 16 / static_cast<int>(sizeof(T))>
+struct alignas(Count * sizeof(T)) Pack {
+  static constexpr int kSize = Count;
+  T element[Count];
 };
 
 // An element of a map of values, whatever its type; one branch that all threads take alike.

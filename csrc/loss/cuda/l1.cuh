@@ -45,7 +45,7 @@ struct OffsetTarget {
 
 // Grid: (blocks of pixels, images), both strided over.
 template <class T, template <class> class Target, bool Gradient>
-__global__ void __launch_bounds__(kThreads) l1_loss(CudaTask task) {
+__global__ void __launch_bounds__(kThreads, 4) l1_loss(CudaTask task) {
   using Acc = decltype(to_acc(T()));
   const Acc factor = static_cast<Acc>(task.state->gradient_factor);
   const int64_t pixels = task.prediction.pixels(), width = task.prediction.width();
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kThreads) l1_loss(CudaTask task) {
       }
     }
   }
-  write_sums(task, static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x), loss, 0.0);
+  write_sums<kThreads>(task, loss, 0.0);
 }
 
 }  // namespace mtl

@@ -15,6 +15,10 @@ namespace {
 
 constexpr int64_t kInstanceRows = kMaxInstanceId + 1;
 
+unsigned blocks_for(int64_t items) {
+  return static_cast<unsigned>((items + kThreads - 1) / kThreads);
+}
+
 void count_task(const CudaTask& task, void* stream) {
   const int64_t rows = task.target.batch() * kInstanceRows;
   switch (task.kind) {
@@ -26,8 +30,8 @@ void count_task(const CudaTask& task, void* stream) {
       break;
     default:
       launch(sum_instances_kernel, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
-      launch(divide_instances, dim3(static_cast<unsigned>((rows + kThreads - 1) / kThreads)),
-             dim3(kThreads), 0, stream, task, rows);
+      if (rows == 0) break;
+      launch(divide_instances, dim3(blocks_for(rows)), dim3(kThreads), 0, stream, task, rows);
   }
   launch(prepare_task, dim3(1), dim3(kThreads), 0, stream, task);
 }
@@ -57,7 +61,7 @@ void compute_task(CudaTask& task, void* stream) {
     task.blocks = launch_cross_entropy(task, stream);
     return;
   }
-  const dim3 grid = main_grid(task.prediction.pixels(), task.prediction.batch());
+  const dim3 grid = main_grid(task.prediction.pixels(), kThreads, task.prediction.batch());
   task.blocks = static_cast<int>(grid.x * grid.y);
   switch (task.prediction.dtype) {
     case DType::kFloat32:
@@ -72,18 +76,10 @@ void compute_task(CudaTask& task, void* stream) {
 }
 
 template <class Scalar>
-void finish(const std::vector<CudaTask>& tasks, const CudaLossOutputs& outputs, double* sum,
-            void* stream) {
-  const LossOutputs<Scalar> out = {sum,
-                                   static_cast<Scalar*>(outputs.total),
-                                   static_cast<Scalar*>(outputs.losses),
-                                   outputs.weights,
-                                   outputs.valid,
-                                   outputs.log_variance_gradient,
-                                   outputs.gradient_scales};
+void finish(std::vector<CudaTask>& tasks, const LossOutputs& outputs, double* sum, void* stream) {
   for (size_t t = 0; t < tasks.size(); ++t) {
     launch(finish_task<Scalar>, dim3(1), dim3(kThreads), 0, stream, tasks[t], static_cast<int>(t),
-           out);
+           outputs, sum);
   }
 }
 
@@ -100,7 +96,7 @@ int64_t multi_task_loss_workspace(const std::vector<LossTask>& tasks) {
   return LossWorkspace(tasks, nullptr).bytes();
 }
 
-void multi_task_loss_cuda(const std::vector<LossTask>& tasks, const CudaLossOutputs& outputs,
+void multi_task_loss_cuda(const std::vector<LossTask>& tasks, const LossOutputs& outputs,
                           void* workspace, void* stream) {
   LossWorkspace memory(tasks, workspace);
   check_cuda(cudaMemsetAsync(workspace, 0, static_cast<size_t>(memory.zeroed_bytes()),
@@ -130,6 +126,27 @@ void scale_gradient_cuda(void* gradient, DType dtype, int64_t count, const doubl
     default:
       return launch_scale<__nv_bfloat16>(gradient, count, factor, stream);
   }
+}
+
+int64_t instance_centroids_workspace(int64_t batch) {
+  return static_cast<int64_t>(sizeof(TaskState) + batch * kInstanceRows * sizeof(InstanceRow));
+}
+
+void instance_centroids_cuda(const TensorView& ids, int64_t instances, float* centroids,
+                             int64_t* counts, void* workspace, void* stream) {
+  const int64_t count = ids.batch() * instances;
+  if (count == 0) return;
+  check_cuda(
+      cudaMemsetAsync(workspace, 0, static_cast<size_t>(instance_centroids_workspace(ids.batch())),
+                      static_cast<cudaStream_t>(stream)),
+      "clearing the table of instances");
+  CudaTask task = {};
+  task.target = ids;
+  task.state = static_cast<TaskState*>(workspace);
+  task.instances = reinterpret_cast<InstanceRow*>(task.state + 1);
+  launch(sum_instances_kernel, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+  launch(write_centroids, dim3(blocks_for(count)), dim3(kThreads), 0, stream, task.instances,
+         ids.batch(), instances, centroids, counts);
 }
 
 }  // namespace mtl

@@ -8,24 +8,13 @@
 
 namespace mtl {
 
-// Device memory for the results. `total` [] and `losses` [T] are float, or double if `in_double`.
-struct CudaLossOutputs {
-  void* total;
-  void* losses;
-  bool in_double;
-  double* weights;                // [T]
-  int64_t* valid;                 // [T]
-  double* log_variance_gradient;  // [T]
-  double* gradient_scales;        // [T]
-};
-
 // Bytes of scratch memory (aligned to 256) that one call needs; it may be freed or used again once
 // the call's kernels have run. Per task 100 KiB at most, and 2.5 MiB per image with instances.
 int64_t multi_task_loss_workspace(const std::vector<LossTask>& tasks);
 
 // All pointers of the tasks are to device memory. Never synchronises; can be captured in a graph.
 // A label or id that a task does not have makes its loss and the total NaN.
-void multi_task_loss_cuda(const std::vector<LossTask>& tasks, const CudaLossOutputs& outputs,
+void multi_task_loss_cuda(const std::vector<LossTask>& tasks, const LossOutputs& outputs,
                           void* workspace, void* stream);
 
 // gradient[i] *= factor for a dense tensor of `count` elements; `factor` [] on the device. Where it

@@ -53,6 +53,7 @@ struct CudaTask {
 };
 
 constexpr int kThreads = 256;
+constexpr int kVectorThreads = 128;  // of cross_entropy_vector, which has few but large threads
 constexpr int kCountBlocks = 512;
 constexpr int kMaxMainBlocks = 4096;
 

@@ -85,7 +85,7 @@ void Block::resume(Thread* thread) {
   blockIdx = index;
   blockDim = grid->block_size;
   gridDim = grid->size;
-  patience = settings.order == Order::kRandom ? int(1 + draw(16)) : 4096;
+  patience = settings.order == Order::kRandom ? int(1 + draw(16)) : 64;
   switch_fiber(&home, &thread->fiber);
   if (thread->state == State::kDone) {
     ++done;

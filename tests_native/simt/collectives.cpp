@@ -9,9 +9,7 @@
 namespace simt {
 namespace {
 
-// What a shuffle gives that reads from a lane outside of its mask: anything.
-constexpr unsigned long long kUndefined = 0x7ff7dead7ff7deadu;
-constexpr int kMaxIdle = 1 << 20;
+constexpr int kMaxIdle = 1 << 18;
 
 char fence_tag;
 
@@ -47,8 +45,8 @@ unsigned long long meet(unsigned mask, unsigned long long value, bool orders_mem
   Thread* me = running();
   Block* block = me->owner;
   const unsigned lanes = mask & existing_lanes(block, me);
-  if (!(mask >> me->lane & 1)) fail("line %d: the calling lane is not in its mask", site.line);
-  if (mask != ~0u && mask != lanes) fail("line %d: the mask names absent lanes", site.line);
+  if (!(mask >> me->lane & 1)) fail(site, "the calling lane is not in its mask %08x", mask);
+  if (mask != ~0u && mask != lanes) fail(site, "the mask %08x names absent lanes", mask);
   block->idle = 0;
   me->site = site;
   me->mask = mask;
@@ -57,14 +55,14 @@ unsigned long long meet(unsigned mask, unsigned long long value, bool orders_mem
   unsigned there = 1u << me->lane;
   for_lanes(block, me->warp, lanes & ~there, [&](Thread& other) {
     if (other.state == State::kDone) {
-      fail("line %d: lane %u, named in the mask, has ended", site.line, other.lane);
+      fail(site, "lane %u, named in the mask %08x, has ended", other.lane, mask);
     }
     if (other.state != State::kInWarp) return;
     if (other.mask == mask && same(other.site, site)) {
       there |= 1u << other.lane;
       me->tag = other.tag;
     } else if (other.mask >> me->lane & 1) {
-      fail("line %d, mask %08x: lane %u waits at line %d, mask %08x", site.line, mask, other.lane,
+      fail(site, "mask %08x, while lane %u waits at line %d with mask %08x", mask, other.lane,
            other.site.line, other.mask);
     }
   });
@@ -88,16 +86,15 @@ BlockVote sync_block(bool predicate, Site site) {
   Thread* me = running();
   Block* block = me->owner;
   block->idle = 0;
-  if (block->done > 0)
-    fail("line %d: a barrier that %u ended threads miss", site.line, block->done);
+  if (block->done > 0) fail(site, "a barrier that %u threads, which have ended, miss", block->done);
   me->site = site;
   if (block->at_barrier == 0) {
     block->vote = {0, 1, 0};
     block->barrier_site = site;
     block->barrier_tag = block->shared.fresh_tag();
   } else if (!same(block->barrier_site, site)) {
-    fail("threads wait at different barriers, lines %d and %d", block->barrier_site.line,
-         site.line);
+    fail(site, "a barrier, while %u threads wait at the one of line %d", block->at_barrier,
+         block->barrier_site.line);
   }
   block->vote.any |= predicate;
   block->vote.all &= predicate;
@@ -151,19 +148,20 @@ unsigned long long shuffle(unsigned mask, unsigned long long value, int source_l
     for (unsigned i = 0; i < kWarp; ++i) {
       if (!(lanes >> i & 1)) continue;
       const int source = warp[i].source_lane;
-      warp[i].result = lanes >> source & 1 ? warp[source].value : kUndefined;
+      // From a lane outside of the mask anything may come.
+      warp[i].result =
+          lanes >> source & 1 ? warp[source].value : 0x0101010101010101u * settings.poison;
     }
   });
 }
 
 void check_departure(Block* block, Thread* thread) {
   if (block->at_barrier > 0) {
-    fail("a thread ends while %u wait at the barrier of line %d", block->at_barrier,
-         block->barrier_site.line);
+    fail(block->barrier_site, "a thread ends while %u wait at a barrier", block->at_barrier);
   }
   for_lanes(block, thread->warp, existing_lanes(block, thread), [&](Thread& other) {
     if (other.state == State::kInWarp && (other.mask >> thread->lane & 1)) {
-      fail("a lane ends that the mask of line %d names", other.site.line);
+      fail(other.site, "lane %u ends, which the mask %08x names", thread->lane, other.mask);
     }
   });
 }
@@ -172,7 +170,8 @@ void atomic_point() {
   Thread* me = running();
   Block* block = me->owner;
   if (--block->patience > 0) return;
-  if (++block->idle > kMaxIdle) fail("threads spin on atomics, and none gets further");
+  if (++block->idle > kMaxIdle)
+    fail(Site::here(), "threads spin on atomics, and none gets further");
   block->make_ready(me);
   block->suspend(me);
 }
@@ -184,9 +183,10 @@ void memory_fence() {
   tsan_release(&fence_tag);
 }
 
-void* shared_array(const void* key, const char* name, size_t bytes, size_t alignment) {
+void* shared_array(const void* key, const char* name, size_t bytes, size_t alignment, Site site) {
   void* array = running()->owner->shared.array(key, name, bytes, alignment);
-  if (!array) fail("%s: a block has at most %zu bytes of shared memory", name, kMaxSharedBytes);
+  if (!array)
+    fail(site, "%s: a block has at most %zu bytes of shared memory", name, kMaxSharedBytes);
   return array;
 }
 
@@ -194,15 +194,16 @@ void* dynamic_shared() {
   return running()->owner->shared.dynamic();
 }
 
-void fail(const char* format, ...) {
-  Thread* me = running();
-  char what[384];
+void fail(Site site, const char* format, ...) {
+  char what[256];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(what, sizeof what, format, arguments);
   va_end(arguments);
-  me->owner->abandon("%s (block %u,%u,%u thread %u,%u,%u)", what, blockIdx.x, blockIdx.y,
-                     blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+  const char* folder_end = strrchr(site.file, '/');
+  running()->owner->abandon("%s:%d: %s (block %u,%u,%u thread %u,%u,%u)",
+                            folder_end ? folder_end + 1 : site.file, site.line, what, blockIdx.x,
+                            blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
   throw Abandoned{};
 }
 

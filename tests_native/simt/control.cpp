@@ -2,16 +2,16 @@
 #include "simt/entry.h"
 #include "simt/settings.h"
 
-SIMT_ENTRY simt_configure(int order, uint64_t seed, int poison, int workers, int processors,
-                          int64_t last_blocks) {
+SIMT_ENTRY simt_configure(int64_t order, int64_t seed, int64_t poison, int64_t workers,
+                          int64_t processors, int64_t last_blocks) {
   return simt::entry([&] {
     if (workers < 1 || workers > simt::kMaxWorkers) throw simt::Error("workers: 1 to 16");
-    simt::settings = {static_cast<simt::Order>(order),
-                      seed,
-                      static_cast<unsigned char>(poison),
-                      workers,
-                      processors,
-                      last_blocks};
+    simt::settings.order = static_cast<simt::Order>(order);
+    simt::settings.seed = static_cast<uint64_t>(seed);
+    simt::settings.poison = static_cast<unsigned char>(poison);
+    simt::settings.workers = static_cast<int>(workers);
+    simt::settings.processors = static_cast<int>(processors);
+    simt::settings.last_blocks = last_blocks;
   });
 }
 

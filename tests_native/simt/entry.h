@@ -1,4 +1,5 @@
-// For functions that Python calls through ctypes: `return simt::entry([&] { ...; });`
+// For functions that Python calls through ctypes: `return simt::entry([&] { ...; });`. Their
+// parameters are pointers, int64_t and double.
 #pragma once
 
 #include <exception>

@@ -114,6 +114,6 @@ T max(T a, T b) {
   return a < b ? b : a;
 }
 
-[[noreturn]] inline void __trap() {
-  simt::fail("__trap");
+[[noreturn]] inline void __trap(simt::Site site = simt::Site::here()) {
+  simt::fail(site, "__trap");
 }

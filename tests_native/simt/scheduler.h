@@ -49,10 +49,11 @@ void atomic_point();
 void memory_fence();
 
 // Memory of the block: poisoned when the block starts, the same for all that call with one key.
-void* shared_array(const void* key, const char* name, size_t bytes, size_t alignment);
+void* shared_array(const void* key, const char* name, size_t bytes, size_t alignment,
+                   Site site = Site::here());
 void* dynamic_shared();
 
-[[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
+[[noreturn]] void fail(Site site, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 // Calls body(arguments) once per thread of the grid. Returns what CUDA returns for a launch that
 // it refuses; throws Error.

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from mtl_cuda.data import DatasetInfo
 from mtl_cuda.engine.loading import Batch, to_device
-from mtl_cuda.metrics import ConstantBaseline, SceneMetrics, predicted_classes
+from mtl_cuda.metrics import ConstantBaseline, SceneMetrics, describe, predicted_classes
 
 SELECTION = {
     "semantic": "semantic/miou",
     "instance": "instance/mean_error",
     "depth": "depth/mean_error",
 }
-"""The metric by which a task counts in `selection_score`."""
+"""The main metric of each task, by which it counts in `selection_score`."""
 
 
 def predict_maps(network: nn.Module, images: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
@@ -89,6 +89,16 @@ def evaluate_constant(
     for batch in batches:
         metrics.update(baseline.predict(batch), batch)
     return metrics.compute()
+
+
+def describe_metrics(metrics: Mapping[str, float], depth_unit: str | None) -> str:
+    """One line of the main metric of each task."""
+    parts = []
+    for key in SELECTION.values():
+        if key in metrics:
+            shown = describe(key, depth_unit)
+            parts.append(f"{shown.label} {shown.factor * metrics[key]:.3g} {shown.unit}")
+    return "; ".join(parts)
 
 
 def selection_score(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> float:

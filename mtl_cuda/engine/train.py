@@ -24,6 +24,7 @@ from mtl_cuda.engine.checkpoint import save_checkpoint
 from mtl_cuda.engine.config import TrainConfig, to_dict, to_yaml
 from mtl_cuda.engine.evaluate import (
     constant_prediction,
+    describe_metrics,
     evaluate,
     evaluate_constant,
     selection_score,
@@ -207,8 +208,7 @@ class Trainer:
         tasks = tuple(self.criterion.tasks)
         self.metrics = evaluate(self.network, batches, self.info, tasks, self.device)
         log.write(self.step, "val", self.metrics)
-        shown = {key: value for key, value in self.metrics.items() if key.count("/") == 1}
-        progress.say(f"step {self.step}: " + "  ".join(f"{k} {v:.4g}" for k, v in shown.items()))
+        progress.say(f"step {self.step}: {describe_metrics(self.metrics, self.info.depth_unit)}")
 
     def _evaluate_constant(self) -> dict[str, float]:
         data, tasks = self.config.data, tuple(self.criterion.tasks)

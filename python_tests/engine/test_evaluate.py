@@ -12,6 +12,7 @@ from mtl_cuda.engine.build import open_source
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.evaluate import (
     constant_prediction,
+    describe_metrics,
     evaluate,
     evaluate_constant,
     predict_maps,
@@ -91,6 +92,13 @@ def test_score_leaves_out_what_has_no_pixels() -> None:
     metrics = {"semantic/miou": 0.4, "instance/mean_error": nan, "depth/mean_error": 0.0}
     assert selection_score(metrics, baseline) == 0.4
     assert math.isnan(selection_score({}, baseline))
+
+
+def test_one_line_of_metrics() -> None:
+    metrics = {"semantic/miou": 0.4123, "semantic/iou/car": 0.1, "depth/mean_error": 0.05}
+    assert describe_metrics(metrics, "1/m") == (
+        "Mean IoU 41.2 %; Inverse depth, mean error 0.05 1/m"
+    )
 
 
 def test_spread() -> None:

@@ -13,7 +13,7 @@ __global__ void __launch_bounds__(kThreads) prepare_task(CudaTask task) {
   double weights = 0.0;
   if (task.label_weights) {
     double part = 0.0;
-    for (int i = threadIdx.x; i < kCountBlocks; i += kThreads) part += task.label_weights[i];
+    for (int i = threadIdx.x; i < task.count_blocks; i += kThreads) part += task.label_weights[i];
     weights = block_sum<kThreads>(part);
   }
   if (threadIdx.x != 0) return;

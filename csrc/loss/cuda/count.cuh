@@ -28,7 +28,7 @@ __device__ __forceinline__ void add_counts(TaskState* state, unsigned valid, uns
   if (all_bad) atomicAdd(&state->bad, static_cast<unsigned long long>(all_bad));
 }
 
-// Grid: kCountBlocks. Writes state.valid, state.bad and, with class weights, label_weights.
+// Grid: task.count_blocks. Writes state.valid, state.bad and, with class weights, label_weights.
 __global__ void __launch_bounds__(kThreads) count_labels(CudaTask task) {
   const int64_t classes = task.prediction.channels(), width = task.target.width();
   const int64_t rows = task.target.batch() * task.target.height();
@@ -66,7 +66,7 @@ __device__ __forceinline__ bool is_valid(const CudaTask& task, int64_t image, in
   return true;
 }
 
-// Grid: kCountBlocks. Writes state.valid.
+// Grid: task.count_blocks. Writes state.valid.
 __global__ void __launch_bounds__(kThreads) count_values(CudaTask task) {
   const int64_t width = task.target.width();
   const int64_t rows = task.target.batch() * task.target.height();
@@ -101,11 +101,12 @@ __device__ __forceinline__ void add_lanes(InstanceRow* rows, int id, unsigned x,
   }
 }
 
-// Grid: kCountBlocks. Writes state.valid, state.bad and the instances' rows (zeroed before).
+// Grid: task.count_blocks. Writes state.valid, state.bad, state.largest_id and the instances' rows
+// (zeroed before).
 __global__ void __launch_bounds__(kThreads) sum_instances_kernel(CudaTask task) {
   const int64_t width = task.target.width();
   const int64_t rows = task.target.batch() * task.target.height();
-  unsigned valid = 0, bad = 0;
+  unsigned valid = 0, bad = 0, largest = 0;
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
     const Row row = row_at(task.target, r);
     InstanceRow* instances = task.instances + row.image * (kMaxInstanceId + 1);
@@ -116,11 +117,14 @@ __global__ void __launch_bounds__(kThreads) sum_instances_kernel(CudaTask task) 
       const bool known = id >= 0 && id <= kMaxInstanceId;
       bad += !known;
       valid += known && id > 0;
+      if (known && id > largest) largest = static_cast<unsigned>(id);
       add_lanes(instances, known ? static_cast<int>(id) : 0, static_cast<unsigned>(x),
                 static_cast<unsigned>(row.y));
     }
   }
   add_counts(task.state, valid, bad);
+  largest = warp_max(largest);
+  if (threadIdx.x % kWarp == 0 && largest > 0) atomicMax(&task.state->largest_id, largest);
 }
 
 __device__ __forceinline__ float2 split(double value) {
@@ -128,16 +132,22 @@ __device__ __forceinline__ float2 split(double value) {
   return make_float2(high, static_cast<float>(value - static_cast<double>(high)));
 }
 
-// One thread per row of the tables: centroid = sum / count. Rows of absent ids are left alone.
-__global__ void __launch_bounds__(kThreads) divide_instances(CudaTask task, int64_t rows) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= rows) return;
-  const InstanceRow row = task.instances[i];
-  if (row.count == 0) return;
-  const double count = static_cast<double>(row.count);
-  const float2 x = split(static_cast<double>(row.x) / count);
-  const float2 y = split(static_cast<double>(row.y) / count);
-  task.centroids[i] = make_float4(x.x, x.y, y.x, y.y);
+// Grid: (blocks of ids, images), both strided over. centroid = sum / count; the rows of absent ids
+// are left alone, and those beyond the largest id are not looked at.
+__global__ void __launch_bounds__(kThreads) divide_instances(CudaTask task) {
+  const int64_t largest = task.state->largest_id;
+  for (int64_t b = blockIdx.y; b < task.target.batch(); b += gridDim.y) {
+    for (int64_t id = int64_t{blockIdx.x} * kThreads + threadIdx.x; id <= largest;
+         id += int64_t{gridDim.x} * kThreads) {
+      const int64_t i = b * (kMaxInstanceId + 1) + id;
+      const InstanceRow row = task.instances[i];
+      if (row.count == 0) continue;
+      const double count = static_cast<double>(row.count);
+      const float2 x = split(static_cast<double>(row.x) / count);
+      const float2 y = split(static_cast<double>(row.y) / count);
+      task.centroids[i] = make_float4(x.x, x.y, y.x, y.y);
+    }
+  }
 }
 
 // One thread per id of an image: centroids [B,K,2] as (x, y), NaN for absent ids; counts [B,K].

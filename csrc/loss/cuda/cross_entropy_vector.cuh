@@ -41,7 +41,7 @@ struct LogitPacks {
 };
 
 // Grid: (blocks of pixels, images), both strided over; block (x, y) writes sums[y * gridDim.x + x].
-// Requires 16-byte alignment of every pack: see is_planar() in cross_entropy.cu.
+// Requires 16-byte alignment of every pack: see is_planar() in cross_entropy_launch.cuh.
 template <class T, int MaxClasses, bool Extra, bool Gradient>
 __global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 4)
     cross_entropy_vector(CudaTask task) {

@@ -14,26 +14,27 @@ namespace mtl {
 namespace {
 
 constexpr int64_t kInstanceRows = kMaxInstanceId + 1;
+constexpr int64_t kUsualIds = 1024;  // per image; more take further turns
 
 unsigned blocks_for(int64_t items) {
   return static_cast<unsigned>((items + kThreads - 1) / kThreads);
 }
 
 void count_task(const CudaTask& task, void* stream) {
-  const int64_t rows = task.target.batch() * kInstanceRows;
+  const dim3 grid(static_cast<unsigned>(task.count_blocks)), block(kThreads);
   switch (task.kind) {
     case TaskKind::kCrossEntropy:
-      launch(count_labels, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+      launch(count_labels, grid, block, 0, stream, task);
       break;
     case TaskKind::kL1:
-      launch(count_values, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+      launch(count_values, grid, block, 0, stream, task);
       break;
     default:
-      launch(sum_instances_kernel, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
-      if (rows == 0) break;
-      launch(divide_instances, dim3(blocks_for(rows)), dim3(kThreads), 0, stream, task, rows);
+      launch(sum_instances_kernel, grid, block, 0, stream, task);
+      launch(divide_instances, main_grid(kUsualIds, kThreads, task.target.batch()), block, 0,
+             stream, task);
   }
-  launch(prepare_task, dim3(1), dim3(kThreads), 0, stream, task);
+  launch(prepare_task, dim3(1), block, 0, stream, task);
 }
 
 template <class T, template <class> class Target>
@@ -144,7 +145,8 @@ void instance_centroids_cuda(const TensorView& ids, int64_t instances, float* ce
   task.target = ids;
   task.state = static_cast<TaskState*>(workspace);
   task.instances = reinterpret_cast<InstanceRow*>(task.state + 1);
-  launch(sum_instances_kernel, dim3(kCountBlocks), dim3(kThreads), 0, stream, task);
+  task.count_blocks = kMaxCountBlocks;
+  launch(sum_instances_kernel, dim3(kMaxCountBlocks), dim3(kThreads), 0, stream, task);
   launch(write_centroids, dim3(blocks_for(count)), dim3(kThreads), 0, stream, task.instances,
          ids.batch(), instances, centroids, counts);
 }

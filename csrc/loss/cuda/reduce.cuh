@@ -16,6 +16,14 @@ __device__ __forceinline__ T warp_sum(T value) {
   return value;  // of the whole warp in lane 0
 }
 
+__device__ __forceinline__ unsigned warp_max(unsigned value) {
+  for (int delta = kWarp / 2; delta > 0; delta /= 2) {
+    const unsigned other = __shfl_down_sync(kAllLanes, value, delta);
+    value = other > value ? other : value;
+  }
+  return value;  // of the whole warp in lane 0
+}
+
 // The sum of `value` over the block, in thread 0. All threads of a block of `Threads` call it.
 template <int Threads, class T>
 __device__ __forceinline__ T block_sum(T value) {

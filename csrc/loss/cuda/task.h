@@ -13,6 +13,7 @@ namespace mtl {
 struct TaskState {
   unsigned long long valid;  // pixels that count
   unsigned long long bad;    // labels or ids that the task does not have
+  unsigned largest_id;       // of the instances of all images
   double normaliser;         // N
   double log_variance;       // s, clamped
   double weight;             // d total / d loss
@@ -45,16 +46,17 @@ struct CudaTask {
   const void* log_variance;  // s of this task on the device, or null: fixed weight
   bool log_variance_is_double;
   TaskState* state;
-  double* label_weights;   // [kCountBlocks] sums of class weights by block, or null: all 1
+  double* label_weights;   // [count_blocks] sums of class weights by block, or null: all 1
   InstanceRow* instances;  // [B][kMaxInstanceId + 1], or null
   float4* centroids;       // the same rows: (x, its rest, y, its rest), each sum a double's 48 bits
   BlockSums* sums;         // [blocks]
-  int blocks;              // of the main kernel: a function of the shape alone
+  int count_blocks;        // of the counting kernel, and
+  int blocks;              // of the main kernel: functions of the shape alone
 };
 
 constexpr int kThreads = 256;
 constexpr int kVectorThreads = 128;  // of cross_entropy_vector, which has few but large threads
-constexpr int kCountBlocks = 512;
+constexpr int kMaxCountBlocks = 512;
 constexpr int kMaxMainBlocks = 4096;
 
 }  // namespace mtl

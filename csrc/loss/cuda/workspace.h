@@ -1,6 +1,7 @@
 // How the scratch memory of one call is divided: first what must start as zero, then the rest.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "loss/cuda/task.h"
@@ -22,7 +23,7 @@ class LossWorkspace {
     sum_ = take<double>(1);
     for (size_t t = 0; t < tasks.size(); ++t) {
       tasks_[t].sums = take<BlockSums>(kMaxMainBlocks);
-      if (tasks[t].class_weights) tasks_[t].label_weights = take<double>(kCountBlocks);
+      if (tasks[t].class_weights) tasks_[t].label_weights = take<double>(kMaxCountBlocks);
       if (has_instances(tasks[t])) tasks_[t].centroids = take<float4>(rows(tasks[t]));
     }
   }
@@ -48,6 +49,9 @@ class LossWorkspace {
     described.ignore_index = task.ignore_index;
     described.label_smoothing = task.label_smoothing;
     described.fixed_weight = task.fixed_weight;
+    const int64_t rows = task.target.batch() * task.target.height();
+    described.count_blocks =
+        static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(rows, kMaxCountBlocks)));
     described.log_variance = task.log_variance;
     described.log_variance_is_double = task.log_variance_is_double;
     return described;

@@ -1,26 +1,30 @@
-// Chooses and launches the cross-entropy kernel of a task (cross_entropy.cuh lists them).
+// Chooses and launches the cross-entropy kernel of a task whose predictions are of type T
+// (cross_entropy.cuh lists them). One .cu file per type includes this, so that they build in
+// parallel.
+#pragma once
+
 #include "loss/cuda/cross_entropy_dispatch.h"
 #include "loss/cuda/cross_entropy_general.cuh"
 #include "loss/cuda/cross_entropy_staged.cuh"
 #include "loss/cuda/cross_entropy_vector.cuh"
 
 namespace mtl {
-namespace {
+namespace cross_entropy {
 
 constexpr int64_t kFewClasses = 32;
 
-bool is_aligned(const TensorView& view, int64_t stride, int64_t element_bytes) {
+inline bool is_aligned(const TensorView& view, int64_t stride, int64_t element_bytes) {
   return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && stride * element_bytes % 16 == 0;
 }
 
 // NCHW: pixels of an image in one run, every 16 bytes of every channel aligned.
-bool is_planar(const TensorView& view, int64_t bytes) {
+inline bool is_planar(const TensorView& view, int64_t bytes) {
   return view.strides[3] == 1 && view.rows_join() && is_aligned(view, view.strides[0], bytes) &&
          is_aligned(view, view.strides[1], bytes) && view.pixels() * bytes % 16 == 0;
 }
 
 // channels_last: an image in one run, every image aligned.
-bool is_interleaved(const TensorView& view, int64_t bytes) {
+inline bool is_interleaved(const TensorView& view, int64_t bytes) {
   return view.strides[1] == 1 && view.strides[3] == view.channels() && view.rows_join() &&
          is_aligned(view, view.strides[0], bytes);
 }
@@ -31,7 +35,7 @@ bool both(const CudaTask& task, const Fits& fits) {
          fits(task.prediction) && (!task.gradient.data || fits(task.gradient));
 }
 
-bool needs_extra(const CudaTask& task) {
+inline bool needs_extra(const CudaTask& task) {
   return task.label_smoothing > 0.0 || task.likelihood == Likelihood::kScaledSoftmax;
 }
 
@@ -87,7 +91,7 @@ int launch_general(const CudaTask& task, void* stream) {
 }
 
 template <class T>
-int launch_for(const CudaTask& task, void* stream) {
+int launch_fastest(const CudaTask& task, void* stream) {
   constexpr int64_t kBytes = sizeof(T);
   const auto planar = [](const TensorView& view) { return is_planar(view, kBytes); };
   const auto interleaved = [](const TensorView& view) { return is_interleaved(view, kBytes); };
@@ -99,19 +103,5 @@ int launch_for(const CudaTask& task, void* stream) {
   return launch_general<T>(task, stream);
 }
 
-}  // namespace
-
-int launch_cross_entropy(const CudaTask& task, void* stream) {
-  switch (task.prediction.dtype) {
-    case DType::kFloat32:
-      return launch_for<float>(task, stream);
-    case DType::kFloat64:
-      return launch_general<double>(task, stream);
-    case DType::kFloat16:
-      return launch_for<__half>(task, stream);
-    default:
-      return launch_for<__nv_bfloat16>(task, stream);
-  }
-}
-
+}  // namespace cross_entropy
 }  // namespace mtl

@@ -1,0 +1,9 @@
+#include "loss/cuda/cross_entropy_launch.cuh"
+
+namespace mtl {
+
+int launch_cross_entropy_float(const CudaTask& task, void* stream) {
+  return cross_entropy::launch_fastest<float>(task, stream);
+}
+
+}  // namespace mtl

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtl_cuda.functional import instance_centroids
 from mtl_cuda.metrics.accumulate import ErrorMetric, check_integer, check_map, check_shape
-from mtl_cuda.reference import instance_centroids
 
 
 def target_offsets(ids: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def panel(
     predicted = _checked_predictions(prediction, size)
     truth = _checked_truth(target or {}, size)
     width = _resize(image, cell_width).shape[1]
-    style = KeyStyle(width, text=max(9, width // 30))
+    style = KeyStyle(width, text=max(9, width // 26))
     return _grid(make_columns(image, predicted, truth, info, style), cell_width, style)
 
 

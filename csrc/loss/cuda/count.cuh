@@ -29,7 +29,7 @@ __device__ __forceinline__ void add_counts(TaskState* state, unsigned valid, uns
 }
 
 // Grid: task.count_blocks. Writes state.valid, state.bad and, with class weights, label_weights.
-__global__ void __launch_bounds__(kThreads) count_labels(CudaTask task) {
+__global__ void __launch_bounds__(kThreads, 4) count_labels(CudaTask task) {
   const int64_t classes = task.prediction.channels(), width = task.target.width();
   const int64_t rows = task.target.batch() * task.target.height();
   unsigned valid = 0, bad = 0;

@@ -9,7 +9,8 @@ namespace mtl {
 
 // Grid: (blocks of pixels, images), both strided over.
 template <class T, bool Gradient>
-__global__ void __launch_bounds__(kThreads) cross_entropy_general(CudaTask task) {
+__global__ void __launch_bounds__(kThreads, sizeof(T) == 8 ? 2 : 4)
+    cross_entropy_general(CudaTask task) {
   using Acc = decltype(to_acc(T()));
   const CrossEntropyRule<Acc> rule(task);
   const int classes = static_cast<int>(task.prediction.channels());

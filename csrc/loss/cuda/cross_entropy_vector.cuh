@@ -1,7 +1,7 @@
 // Cross-entropy over NCHW logits, up to MaxClasses classes (formulas: cross_entropy.cuh).
 //
-// A thread owns a pack of neighbouring pixels of one image, 16 bytes of every class (8 for more
-// than 20 classes of a half type, which would not fit): it loads the packs, all before the first
+// A thread owns a pack of neighbouring pixels of one image, 16 bytes of every class (8 where those
+// of a half type would not fit into registers): it loads the packs, all before the first
 // use, keeps them in registers as they are, and writes one pack of gradients per class. Memory:
 // logits and labels once, gradients once.
 #pragma once
@@ -11,15 +11,13 @@
 namespace mtl {
 
 // Pixels per thread.
-template <class T, int MaxClasses>
-constexpr int vector_pixels() {
-  return sizeof(T) == 2 && MaxClasses > 20 ? 4 : Pack<T>::kSize;
-}
+template <class T, int MaxClasses, bool Extra>
+constexpr int kVectorPixels = sizeof(T) == 2 && MaxClasses > (Extra ? 8 : 20) ? 4 : Pack<T>::kSize;
 
 // The packs of one thread: pixels innermost, MaxClasses of them unrolled, `classes` used.
-template <class T, int MaxClasses>
+template <class T, int MaxClasses, int Count>
 struct LogitPacks {
-  using Pixels = Pack<T, vector_pixels<T, MaxClasses>()>;
+  using Pixels = Pack<T, Count>;
   Pixels pack[MaxClasses];
 
   __device__ __forceinline__ void load(const T* first, int64_t channel_stride, int classes) {
@@ -30,10 +28,10 @@ struct LogitPacks {
   }
 
   __device__ __forceinline__ float largest(int pixel, int classes) const {
-    float m = to_acc(pack[0].element[pixel]);
+    float m = pack[0].get(pixel);
 #pragma unroll
     for (int c = 1; c < MaxClasses; ++c) {
-      const float f = to_acc(pack[c].element[pixel]);
+      const float f = pack[c].get(pixel);
       if (c < classes && f > m) m = f;
     }
     return m;
@@ -43,10 +41,10 @@ struct LogitPacks {
 // Grid: (blocks of pixels, images), both strided over; block (x, y) writes sums[y * gridDim.x + x].
 // Requires 16-byte alignment of every pack: see is_planar() in cross_entropy_launch.cuh.
 template <class T, int MaxClasses, bool Extra, bool Gradient>
-__global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 4)
+__global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 3)
     cross_entropy_vector(CudaTask task) {
-  using Logits = LogitPacks<T, MaxClasses>;
-  constexpr int kPixels = Logits::Pixels::kSize;
+  constexpr int kPixels = kVectorPixels<T, MaxClasses, Extra>;
+  using Logits = LogitPacks<T, MaxClasses, kPixels>;
   const CrossEntropyRule<float> rule(task);
   const int classes = static_cast<int>(task.prediction.channels());
   const int64_t groups = task.prediction.pixels() / kPixels;
@@ -73,7 +71,7 @@ __global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 4)
 #pragma unroll
         for (int c = 0; c < MaxClasses; ++c) {
           if (c < classes) {
-            const float z = rule.alpha * (to_acc(logits.pack[c].element[i]) - largest[i]);
+            const float z = rule.alpha * (logits.pack[c].get(i) - largest[i]);
             sums.template add<Extra>(rule, c, z, c == label[i]);
           }
         }
@@ -88,9 +86,8 @@ __global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 4)
             typename Logits::Pixels out;
 #pragma unroll
             for (int i = 0; i < kPixels; ++i) {
-              const float z = rule.alpha * (to_acc(logits.pack[c].element[i]) - largest[i]);
-              out.element[i] =
-                  from_float<T>(derivative[i].template of<Extra>(rule, c, z, c == label[i]));
+              const float z = rule.alpha * (logits.pack[c].get(i) - largest[i]);
+              out.set(i, derivative[i].template of<Extra>(rule, c, z, c == label[i]));
             }
             *reinterpret_cast<typename Logits::Pixels*>(gradient + c * task.gradient.strides[1] +
                                                         g * kPixels) = out;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "common/cuda/launch.h"
+#include "common/half.h"
 #include "common/tensor_view.h"
 
 namespace mtl {
@@ -49,11 +50,47 @@ __device__ __forceinline__ void store(__nv_bfloat16* place, float value) {
   *place = from_float<__nv_bfloat16>(value);
 }
 
-// Neighbouring elements that are loaded and stored at once: 16 bytes where Count is left out.
+// A float and the bits of an element of type T.
+template <class T>
+struct Bits;
+template <>
+struct Bits<float> {
+  static __device__ __forceinline__ float get(uint32_t bits) { return float_from_bits(bits); }
+  static __device__ __forceinline__ uint32_t of(float value) { return bits_of_float(value); }
+};
+template <>
+struct Bits<__half> {
+  static __device__ __forceinline__ float get(uint32_t bits) {
+    return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
+  }
+  static __device__ __forceinline__ uint32_t of(float value) {
+    return __half_as_ushort(__float2half_rn(value));
+  }
+};
+template <>
+struct Bits<__nv_bfloat16> {
+  static __device__ __forceinline__ float get(uint32_t bits) { return float_from_bits(bits << 16); }
+  static __device__ __forceinline__ uint32_t of(float value) {
+    return __bfloat16_as_ushort(__float2bfloat16_rn(value));
+  }
+};
+
+// Neighbouring elements that are loaded and stored at once: 16 bytes where Count is left out. Kept
+// as words, which stay in registers where an array of two-byte elements would not.
 template <class T, int Count = 16 / static_cast<int>(sizeof(T))>
 struct alignas(Count * sizeof(T)) Pack {
   static constexpr int kSize = Count;
-  T element[Count];
+  static constexpr int kPerWord = 4 / static_cast<int>(sizeof(T));
+  uint32_t word[Count / kPerWord];
+
+  __device__ __forceinline__ float get(int i) const {
+    return Bits<T>::get(word[i / kPerWord] >> (32 / kPerWord * (i % kPerWord)) % 32);
+  }
+  // In the order of i: the first element of a word clears the others.
+  __device__ __forceinline__ void set(int i, float value) {
+    const uint32_t bits = Bits<T>::of(value) << (32 / kPerWord * (i % kPerWord)) % 32;
+    word[i / kPerWord] = i % kPerWord == 0 ? bits : word[i / kPerWord] | bits;
+  }
 };
 
 // An element of a map of values, whatever its type; one branch that all threads take alike.

@@ -101,6 +101,6 @@ def demo_config(scenes: Path, out: Path, minutes: float, seed: int) -> TrainConf
             minutes=minutes,
             seed=seed,
             log_every=10,
-            eval_every=200,
+            eval_every=100,
         ),
     )

@@ -95,7 +95,7 @@ class _Frame:
     def __init__(self, xs: list[Floats], ys: list[Floats], reference: float, robust: bool) -> None:
         x, y = np.concatenate(xs), np.concatenate(ys)
         y = y[np.isfinite(y)]
-        ends = np.percentile(y, [0.5, 99.5] if robust else [0, 100])
+        ends = np.percentile(y, [0.5, 99.5] if robust and len(y) > 200 else [0, 100])
         self.x = (min(0.0, float(x.min())), float(x.max()))
         low, high = float(ends[0]), float(ends[1])
         if math.isfinite(reference):

@@ -58,9 +58,11 @@ def make_columns(
     if clusters is not None:
         pictures = colour_instances(clusters), None if ids is None else colour_instances(ids)
         columns.append(_column("instances", *pictures, None))
-    if len(columns) == 2 and lower is None:  # one quantity: side by side, for want of a second row
+    if len(columns) == 2 and lower is None:  # one quantity: its truth needs no row of its own
         shown = columns.pop()
-        columns += [Column(shown.upper, None, shown.key), Column(shown.lower, None, None)]
+        columns.append(Column(shown.upper, None, shown.key))
+        if shown.lower is not None:
+            columns.append(Column(shown.lower, None, None))
     return columns
 
 

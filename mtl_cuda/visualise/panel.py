@@ -42,10 +42,13 @@ def panel(
         uint8 [H', W', 3], RGB.
 
     Raises:
-        ValueError: an unknown name, or a map that has not the size of the image.
+        ValueError: an unknown name, or a map that has not the size of the image, or cells
+            narrower than 32 pixels.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise ValueError(f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    if cell_width < 32:
+        raise ValueError(f"cell_width: expected at least 32 pixels, got {cell_width}")
     size = (image.shape[0], image.shape[1])
     predicted = _checked_predictions(prediction, size)
     truth = _checked_truth(target or {}, size)

@@ -12,6 +12,8 @@ from mtl_cuda.visualise.colours import Picture, colour_inverse_depth, colour_off
 
 BACKGROUND = (24, 26, 30)
 FOREGROUND = (214, 217, 222)
+CAPITAL = 21
+"""Height in pixels of a capital at OpenCV's font scale 1. (OpenCV 5 reports that of a line.)"""
 
 
 class KeyStyle(NamedTuple):
@@ -29,19 +31,14 @@ def blank(height: int, width: int) -> Picture:
 def write_text(picture: Picture, text: str, left: int, top: int, size: int) -> None:
     """Write a line of text, `size` pixels from baseline to the top of a capital."""
     cv2 = require_cv2()
-    where, scale = (left, top + size), _font_scale(size)
+    where, scale = (left, top + size), size / CAPITAL
     cv2.putText(picture, text, where, cv2.FONT_HERSHEY_SIMPLEX, scale, FOREGROUND, 1, cv2.LINE_AA)
 
 
 def text_width(text: str, size: int) -> int:
     """Width in pixels of what :func:`write_text` writes."""
     cv2 = require_cv2()
-    return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _font_scale(size), 1)[0][0]
-
-
-def _font_scale(size: int) -> float:
-    cv2 = require_cv2()
-    return size / cv2.getTextSize("H", cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)[0][1]
+    return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size / CAPITAL, 1)[0][0]
 
 
 def class_key(

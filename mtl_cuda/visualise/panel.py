@@ -36,7 +36,7 @@ def panel(
         info: names, colours and unit.
         target: any of "semantic" (255 ignored), "instance" (ids, 0 none), "depth" (NaN invalid),
             all [H, W].
-        cell_width: pictures are enlarged or reduced by a whole factor to at least this width.
+        cell_width: pictures are enlarged or reduced by a whole factor to about this width.
 
     Returns:
         uint8 [H', W', 3], RGB.
@@ -53,7 +53,7 @@ def panel(
     predicted = _checked_predictions(prediction, size)
     truth = _checked_truth(target or {}, size)
     width = _resize(image, cell_width).shape[1]
-    style = KeyStyle(width, text=max(9, width // 26))
+    style = KeyStyle(width, text=max(9, width // 30))
     return _grid(make_columns(image, predicted, truth, info, style), cell_width, style)
 
 
@@ -120,7 +120,7 @@ def _resize(picture: Picture, cell_width: int) -> Picture:
     """Enlarge (repeating pixels) or reduce (averaging) by a whole factor."""
     height, width = picture.shape[:2]
     if width < cell_width:
-        factor = -(-cell_width // width)
+        factor = round(cell_width / width)
         return picture.repeat(factor, axis=0).repeat(factor, axis=1)
     factor = width // cell_width
     size = (width // factor, max(1, height // factor))

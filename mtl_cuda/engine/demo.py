@@ -85,9 +85,9 @@ def demo_config(scenes: Path, out: Path, minutes: float, seed: int) -> TrainConf
         ),
         model=ModelConfig(
             backbone="resnet18",
-            width=0.5,
-            aspp_channels=64,
-            decoder_channels=64,
+            width=0.375,
+            aspp_channels=48,
+            decoder_channels=48,
             dropout=0.0,
             output_scale={"instance": 20.0, "depth": 0.1},
         ),

@@ -81,7 +81,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, writer: str) -> None:
     if writer == "torch":
         torch.save(state, path)
     else:
-        path.write_bytes(pickle.dumps(state))
+        path.write_bytes(pickle.dumps(state, protocol=2))
     with pytest.raises(CheckpointError, match=r"evil\.pt"):
         load_checkpoint(path)
     assert not sentinel.exists()

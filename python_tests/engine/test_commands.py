@@ -10,10 +10,9 @@ import torch
 
 from mtl_cuda.cli import main
 from mtl_cuda.data import read_image, read_png
-from mtl_cuda.engine.build import pick_device
+from mtl_cuda.engine import demo
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mtl_cuda.engine.config import TrainConfig, to_yaml
-from mtl_cuda.engine.demo import demo_config
 from mtl_cuda.engine.restore import restore
 from mtl_cuda.engine.train import Trainer
 
@@ -107,7 +106,24 @@ def test_a_damaged_image_ends_in_one_line(
     assert "synth_000000_000000_leftImg8bit.png" in message
 
 
-def test_demo_recipe_is_valid(tmp_path: Path) -> None:
-    config = demo_config(tmp_path / "scenes", tmp_path / "run", 2.0, seed=4)
-    assert (config.run.seed, config.run.minutes) == (4, 2.0)
-    assert pick_device("cpu").type == "cpu"
+def test_demo_runs_and_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_TRAINING_SCENES", 4)
+    monkeypatch.setattr(demo, "_VALIDATION_SCENES", 2)
+    monkeypatch.setattr(demo, "_SIZE", (32, 64))
+    for seed in (0, 1):
+        arguments = ["demo", "--out", str(tmp_path / "demo"), "--minutes", "0.02"]
+        assert main([*arguments, "--seed", str(seed)]) == 0
+        state = load_checkpoint(tmp_path / "demo" / "run" / "last.pt")
+        assert state["config"]["run"]["seed"] == seed
+        assert state["step"] >= 13
+        assert "Demo" in (tmp_path / "demo" / "run" / "report.html").read_text()
+
+
+def test_demo_leaves_other_folders_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "mine.txt").touch()
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert "scenes" in capsys.readouterr().err
+    assert (tmp_path / "scenes" / "mine.txt").exists()

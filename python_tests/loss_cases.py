@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from unittest import mock
 
 import torch
 from torch import Tensor
 
+from mtl_cuda import functional
 from mtl_cuda.functional import multi_task_loss
 from mtl_cuda.reference import LossTerms, Target
 from mtl_cuda.reference import multi_task_loss as reference_loss
@@ -39,25 +42,42 @@ class LossCase:
             self.predictions, self.targets, self.tasks, self.log_variances, self.weights
         )
 
-    def to(self, dtype: torch.dtype) -> LossCase:
-        """The same numbers in another floating type (targets too, where they are floating)."""
+    def to(self, kind: torch.dtype | torch.device) -> LossCase:
+        """The same numbers in another floating type (floating targets too) or elsewhere."""
         return LossCase(
-            {name: _leaf(tensor, dtype) for name, tensor in self.predictions.items()},
-            {name: _target_to(target, dtype) for name, target in self.targets.items()},
+            {name: _leaf(tensor, kind) for name, tensor in self.predictions.items()},
+            {name: _target_to(target, kind) for name, target in self.targets.items()},
             self.tasks,
-            None if self.log_variances is None else _leaf(self.log_variances, dtype),
+            None if self.log_variances is None else _leaf(self.log_variances, kind),
             self.weights,
         )
 
+    def op_arguments(self) -> tuple[object, ...]:
+        """The arguments of torch.ops.mtl_cuda.multi_task_loss, caught on their way."""
+        caught: list[tuple[object, ...]] = []
 
-def _leaf(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    return tensor.detach().to(dtype).requires_grad_()
+        def catch(*arguments: object) -> object:
+            caught.append(arguments)
+            raise InterruptedError
+
+        with (
+            mock.patch.object(functional.loss_op, "multi_task_loss", catch),
+            suppress(InterruptedError),
+        ):
+            self.fused()
+        return caught[0]
 
 
-def _target_to(target: Target, dtype: torch.dtype) -> Target:
+def _leaf(tensor: Tensor, kind: torch.dtype | torch.device) -> Tensor:
+    return tensor.detach().to(kind).requires_grad_()
+
+
+def _target_to(target: Target, kind: torch.dtype | torch.device) -> Target:
     if isinstance(target, tuple):
-        return target[0].to(dtype), target[1]
-    return target.to(dtype) if target.is_floating_point() else target
+        values, mask = target
+        return values.to(kind), mask.to(kind) if isinstance(kind, torch.device) else mask
+    stays = isinstance(kind, torch.dtype) and not target.is_floating_point()
+    return target if stays else target.to(kind)
 
 
 def make_case(
@@ -101,6 +121,27 @@ def make_case(
         {"semantic": 0.5, "instance": 0.0, "depth": 2.0} if fixed else None,
     )
     return case.to(dtype)
+
+
+def with_layout(tensor: Tensor, layout: str) -> Tensor:
+    """The same shape and, but for "expanded" and "flipped rows", numbers in another layout."""
+    if layout == "channels_last":
+        return tensor.contiguous(memory_format=torch.channels_last)
+    if layout == "transposed":
+        return tensor.transpose(2, 3).contiguous().transpose(2, 3)
+    if layout == "expanded":
+        return tensor[:, :, :1, :].expand(tensor.shape)
+    if layout == "sliced":
+        wide = tensor.new_full((*tensor.shape[:2], tensor.shape[2] + 3, tensor.shape[3] + 9), 7)
+        wide[:, :, 2:-1, 5:-4] = tensor
+        return wide[:, :, 2:-1, 5:-4]
+    if layout == "offset by one":
+        flat = tensor.new_zeros(tensor.numel() + 1)
+        flat[1:] = tensor.flatten()
+        return flat[1:].view(tensor.shape)
+    if layout == "flipped rows":
+        return tensor[:, :, ::2, :].repeat_interleave(2, dim=2)
+    return tensor.contiguous()
 
 
 def assert_same(case: LossCase, atol: float = 1e-10, rtol: float = 1e-10) -> None:

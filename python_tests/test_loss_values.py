@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from loss_cases import LossCase, assert_same, make_case
+from loss_cases import LossCase, assert_same, make_case, with_layout
 
 from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
 
@@ -109,30 +109,12 @@ def test_float16_keeps_small_gradients_under_a_loss_scale() -> None:
 def test_strides(layout: str) -> None:
     case = make_case(2, 12, 20)
     for name, tensor in case.predictions.items():
-        case.predictions[name] = _with_layout(tensor.detach(), layout).requires_grad_()
+        case.predictions[name] = with_layout(tensor.detach(), layout).requires_grad_()
     if layout in ("transposed", "sliced"):
         labels = case.targets["semantic"]
         assert isinstance(labels, torch.Tensor)
-        case.targets["semantic"] = _with_layout(labels[:, None], layout)[:, 0]
+        case.targets["semantic"] = with_layout(labels[:, None], layout)[:, 0]
     assert_same(case)
-
-
-def _with_layout(tensor: torch.Tensor, layout: str) -> torch.Tensor:
-    if layout == "channels_last":
-        return tensor.contiguous(memory_format=torch.channels_last)
-    if layout == "transposed":
-        return tensor.transpose(2, 3).contiguous().transpose(2, 3)
-    if layout == "expanded":
-        return tensor[:, :, :1, :].expand(tensor.shape)
-    if layout == "sliced":
-        wide = torch.full((*tensor.shape[:2], 15, 29), 7, dtype=tensor.dtype)
-        wide[:, :, 2:14, 5:25] = tensor
-        return wide[:, :, 2:14, 5:25]
-    if layout == "offset by one":
-        flat = torch.zeros(tensor.numel() + 1, dtype=tensor.dtype)
-        flat[1:] = tensor.flatten()
-        return flat[1:].view(tensor.shape)
-    return tensor[:, :, ::2, :].repeat_interleave(2, dim=2)
 
 
 def test_channels_last_gradients_keep_the_memory_format() -> None:

@@ -87,14 +87,20 @@ struct PixelGradient {
     inside = valid;
   }
 
-  // gradient_factor * alpha (W p_c - q_c); zero where the pixel does not count, whatever p is.
+  // gradient_factor * alpha (W p_c - q_c); meaningless unless `inside`.
+  template <bool Extra>
+  __device__ __forceinline__ Acc formula(const CrossEntropyRule<Acc>& rule, int c, Acc z,
+                                         bool is_label) const {
+    Acc g = std::exp(z) * share;
+    if (Extra) g -= rule.factor * rule.smoothing * rule.class_weight(c);
+    return is_label ? g - at_label : g;
+  }
+
+  // The gradient: zero where the pixel does not count, whatever the logits are.
   template <bool Extra>
   __device__ __forceinline__ Acc of(const CrossEntropyRule<Acc>& rule, int c, Acc z,
                                     bool is_label) const {
-    Acc g = std::exp(z) * share;
-    if (Extra) g -= rule.factor * rule.smoothing * rule.class_weight(c);
-    if (is_label) g -= at_label;
-    return inside ? g : Acc(0);
+    return inside ? formula<Extra>(rule, c, z, is_label) : Acc(0);
   }
 
   Acc share, at_label;

@@ -87,10 +87,10 @@ __global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 3)
 #pragma unroll
             for (int i = 0; i < kPixels; ++i) {
               const float z = rule.alpha * (logits.pack[c].get(i) - largest[i]);
-              out.set(i, derivative[i].template of<Extra>(rule, c, z, c == label[i]));
+              out.set(i, derivative[i].template formula<Extra>(rule, c, z, c == label[i]),
+                      derivative[i].inside);
             }
-            *reinterpret_cast<typename Logits::Pixels*>(gradient + c * task.gradient.strides[1] +
-                                                        g * kPixels) = out;
+            out.store(gradient + c * task.gradient.strides[1] + g * kPixels);
           }
         }
       }

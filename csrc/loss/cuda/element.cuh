@@ -86,10 +86,22 @@ struct alignas(Count * sizeof(T)) Pack {
   __device__ __forceinline__ float get(int i) const {
     return Bits<T>::get(word[i / kPerWord] >> (32 / kPerWord * (i % kPerWord)) % 32);
   }
-  // In the order of i: the first element of a word clears the others.
-  __device__ __forceinline__ void set(int i, float value) {
-    const uint32_t bits = Bits<T>::of(value) << (32 / kPerWord * (i % kPerWord)) % 32;
+  // In the order of i: the first element of a word clears the others. Where not `kept` the element
+  // is 0; by a mask, since a branch would part the stores of a pack.
+  __device__ __forceinline__ void set(int i, float value, bool kept) {
+    const uint32_t mask = 0u - static_cast<uint32_t>(kept);
+    const uint32_t bits = (Bits<T>::of(value) & mask) << (32 / kPerWord * (i % kPerWord)) % 32;
     word[i / kPerWord] = i % kPerWord == 0 ? bits : word[i / kPerWord] | bits;
+  }
+  // To aligned memory, in one store that does not stay in the caches. (An assignment of the struct
+  // is compiled to a store per word.)
+  __device__ __forceinline__ void store(T* place) const {
+    static_assert(sizeof(word) == 16 || sizeof(word) == 8, "a pack is one store");
+    if constexpr (sizeof(word) == 16) {
+      __stcs(reinterpret_cast<uint4*>(place), make_uint4(word[0], word[1], word[2], word[3]));
+    } else {
+      __stcs(reinterpret_cast<uint2*>(place), make_uint2(word[0], word[1]));
+    }
   }
 };
 

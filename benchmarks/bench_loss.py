@@ -1,18 +1,23 @@
 """The fused loss against the same loss in PyTorch, eager and compiled: time and memory.
 
     python benchmarks/bench_loss.py [--size 512 1024] [--batch 2] [--dtype float32] [--json FILE]
+    python benchmarks/bench_loss.py --device cuda --batch 8 --size 1024 2048 --dtype bfloat16
 
 Forward and backward of three tasks at full resolution: cross-entropy over C classes, L1 of the
 vectors to the instance centroids, L1 of inverse depth, weighed by learned log-variances. The
-PyTorch loss gets the target vectors ready-made; the fused one finds them from the id map.
+PyTorch loss gets the target vectors ready-made; the fused one finds them from the id map. On a GPU
+forward, backward and host are measured apart, the fused loss is held against the bandwidth of a
+copy, and torch.compile's max-autotune and, where it is installed, Liger-Kernel take part.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import common
+import cuda_timing
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,22 +28,35 @@ TASKS = ("semantic", "instance", "depth")
 
 
 def make_case(
-    batch: int, classes: int, height: int, width: int, dtype: torch.dtype
+    batch: int,
+    classes: int,
+    size: tuple[int, int],
+    dtype: torch.dtype,
+    device: str,
+    label_dtype: torch.dtype,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Random predictions; labels in patches, some ignored; 12 instances a picture."""
     torch.manual_seed(0)
+    height, width = size
     channels = {"semantic": classes, "instance": 2, "depth": 1}
     predictions = {
-        name: torch.randn(batch, channels[name], height, width, dtype=dtype).requires_grad_()
+        name: torch.randn(
+            batch, channels[name], height, width, dtype=dtype, device=device
+        ).requires_grad_()
         for name in TASKS
     }
     coarse = (batch, height // 16, width // 16)
-    patches = torch.randint(0, classes, coarse).repeat_interleave(16, 1).repeat_interleave(16, 2)
-    patches[:, : height // 20] = 255
-    ids = torch.randint(0, 12, coarse).repeat_interleave(16, 1).repeat_interleave(16, 2)
-    depth = torch.rand(batch, height, width)
-    depth[torch.rand(depth.shape) < 0.1] = torch.nan
-    return predictions, {"semantic": patches, "instance": ids.int(), "depth": depth}
+
+    def patches(highest: int) -> Tensor:
+        numbers = torch.randint(0, highest, coarse, device=device)
+        return numbers.repeat_interleave(16, 1).repeat_interleave(16, 2)
+
+    labels = patches(classes)
+    labels[:, : height // 20] = 255
+    ids = patches(12)
+    depth = torch.rand(batch, height, width, device=device)
+    depth[torch.rand(depth.shape, device=device) < 0.1] = torch.nan
+    return predictions, {"semantic": labels.to(label_dtype), "instance": ids.int(), "depth": depth}
 
 
 def pytorch_loss(
@@ -60,63 +78,124 @@ def pytorch_loss(
     return (torch.exp(-log_variances) * losses + log_variances / 2).sum()
 
 
-def candidates(
-    predictions: dict[str, Tensor], targets: dict[str, Tensor], compiled: bool
+def losses(
+    predictions: dict[str, Tensor], targets: dict[str, Tensor], compile_modes: Mapping[str, str]
 ) -> dict[str, Callable[[], Tensor]]:
-    """Name -> one forward and backward pass that returns the total."""
+    """Name -> the total; ``compile_modes``: name -> mode of torch.compile."""
+    device = predictions["semantic"].device
     criterion = mtl_cuda.MultiTaskLoss(
         {
             "semantic": mtl_cuda.CrossEntropyTask(predictions["semantic"].shape[1]),
             "instance": mtl_cuda.InstanceOffsetTask(),
             "depth": mtl_cuda.L1Task(),
         }
-    )
-    log_variances = torch.zeros(3, requires_grad=True)
+    ).to(device)
     vectors = mtl_cuda.reference.instance_offsets(targets["instance"]).float()
     ready = (
-        targets["semantic"],
+        targets["semantic"].long(),
         vectors.nan_to_num(),
         (targets["instance"] > 0).float(),
         targets["depth"].nan_to_num(),
         (~targets["depth"].isnan()).float(),
-        log_variances,
+        torch.zeros(3, device=device, requires_grad=True),
     )
-
-    def run(loss: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        def step() -> Tensor:
-            for prediction in predictions.values():
-                prediction.grad = None
-            total = loss()
-            # Gradients end here as they would in a network: handed on, not copied.
-            torch.autograd.grad(total, list(predictions.values()))
-            return total.detach()
-
-        return step
-
-    named = {
-        "fused": run(lambda: criterion(predictions, targets).total),
-        "eager": run(lambda: pytorch_loss(predictions, *ready)),
+    named: dict[str, Callable[[], Tensor]] = {
+        "fused": lambda: criterion(predictions, targets).total,
+        "eager": lambda: pytorch_loss(predictions, *ready),
     }
-    if compiled:
-        loss = torch.compile(pytorch_loss)
-        named["torch.compile"] = run(lambda: loss(predictions, *ready))
+    for name, mode in compile_modes.items():
+        compiled = torch.compile(pytorch_loss, mode=mode, dynamic=False)
+        named[name] = partial(compiled, predictions, *ready)
     return named
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, nargs=2, default=(512, 1024))
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--classes", type=int, default=19)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--json", help="write the results to this file")
-    options = parser.parse_args()
-    dtype = getattr(torch, options.dtype)
-    predictions, targets = make_case(options.batch, options.classes, *options.size, dtype)
-    named = candidates(predictions, targets, not options.no_compile)
+def stepped(loss: Callable[[], Tensor], predictions: dict[str, Tensor]) -> Callable[[], Tensor]:
+    """One forward and backward pass that returns the total."""
+
+    def step() -> Tensor:
+        for prediction in predictions.values():
+            prediction.grad = None
+        total = loss()
+        # Gradients end here as they would in a network: handed on, not copied.
+        torch.autograd.grad(total, list(predictions.values()))
+        return total.detach()
+
+    return step
+
+
+def cross_entropies(logits: Tensor, labels: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """Cross-entropy alone: the fused one and, where it is installed, Liger-Kernel's.
+
+    Liger-Kernel takes rows of logits, so the planes are turned into rows first, as a user would
+    have to, and it leaves the gradients in that copy.
+    """
+    tasks = {"semantic": mtl_cuda.CrossEntropyTask(logits.shape[1])}
+    named: dict[str, Callable[[], Tensor]] = {
+        "fused, cross-entropy alone": lambda: (
+            mtl_cuda.functional.multi_task_loss(
+                {"semantic": logits}, {"semantic": labels}, tasks, weights={"semantic": 1.0}
+            ).total
+        )
+    }
+    try:
+        from liger_kernel.transformers import LigerCrossEntropyLoss
+    except ImportError:
+        return named
+    liger, rows = LigerCrossEntropyLoss(ignore_index=255), labels.long().flatten()
+    named["Liger-Kernel, cross-entropy alone"] = lambda: liger(
+        logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1]), rows
+    )
+    return named
+
+
+def floor_bytes(predictions: Sequence[Tensor], targets: Mapping[str, Tensor]) -> int:
+    """What one pass has to move: predictions, labels and depth read once, gradients written once;
+    ids twice, since no vector is known before the last pixel of its instance.
+    """
+    moved = 2 * sum(p.numel() * p.element_size() for p in predictions)
+    times = {"semantic": 1, "instance": 2, "depth": 1}
+    return moved + sum(times[name] * t.numel() * t.element_size() for name, t in targets.items())
+
+
+def run_cuda(options: argparse.Namespace) -> None:
+    """Measures on the current CUDA device; labels are uint8."""
+    size, dtype = tuple(options.size), getattr(torch, options.dtype)
+    predictions, targets = make_case(
+        options.batch, options.classes, size, dtype, "cuda", torch.uint8
+    )
+    modes = {"torch.compile": "default", "torch.compile max-autotune": "max-autotune"}
+    named = losses(predictions, targets, {} if options.no_compile else modes)
+    alone = cross_entropies(predictions["semantic"], targets["semantic"])
+    leaves = {name: list(predictions.values()) for name in named}
+    leaves |= {name: [predictions["semantic"]] for name in alone}
+    semantic = {"semantic": targets["semantic"]}
+    declared = {
+        "fused": floor_bytes(list(predictions.values()), targets),
+        "fused, cross-entropy alone": floor_bytes([predictions["semantic"]], semantic),
+    }
+    rows, bandwidth = cuda_timing.measure(named | alone, leaves, declared, options.rounds)
+    pixels = targets["semantic"].numel()
+    note = f"The fused loss has to move {declared['fused'] / pixels:.0f} B per pixel."
+    title = f"B={options.batch} C={options.classes} {size[0]}x{size[1]} {options.dtype}"
+    print(f"{title}; copy bandwidth {bandwidth / 1e9:.0f} GB/s. {note}")
+    for row in rows:
+        print(row)
+    if options.json:
+        results = {"title": title, "copy_gb_per_s": bandwidth / 1e9, "note": note, "rows": rows}
+        common.write_results(options.json, {"case": vars(options), **results})
+
+
+def run_cpu(options: argparse.Namespace) -> None:
+    """Measures forward and backward together on the CPU; labels are int64."""
+    size, dtype = tuple(options.size), getattr(torch, options.dtype)
+    predictions, targets = make_case(
+        options.batch, options.classes, size, dtype, "cpu", torch.int64
+    )
+    modes = {} if options.no_compile else {"torch.compile": "default"}
+    named = {
+        name: stepped(loss, predictions)
+        for name, loss in losses(predictions, targets, modes).items()
+    }
     totals = {name: step().item() for name, step in named.items()}
     logits = predictions["semantic"].detach()
     source, target = logits, torch.empty_like(logits)
@@ -143,6 +222,26 @@ def main() -> None:
                 "totals": totals,
             },
         )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--size", type=int, nargs=2, default=(512, 1024))
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--classes", type=int, default=19)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--rounds", type=int, help="default: 9 on the CPU, 50 on a GPU")
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--json", help="write the results to this file")
+    options = parser.parse_args()
+    if options.device == "cuda":
+        options.rounds = options.rounds or 50
+        run_cuda(options)
+    else:
+        options.rounds = options.rounds or 9
+        run_cpu(options)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Timing:
 
 
 def time_in_turn(
-    candidates: dict[str, Callable[[], object]], rounds: int = 15, warm_up: int = 2
+    candidates: Mapping[str, Callable[[], object]], rounds: int = 15, warm_up: int = 2
 ) -> dict[str, Timing]:
     """Times the candidates in turn, round by round, so that a busy moment hits all of them."""
     samples: dict[str, list[float]] = {name: [] for name in candidates}
@@ -39,10 +39,11 @@ def time_in_turn(
             call()
             if turn >= warm_up:
                 samples[name].append(time.perf_counter() - begin)
-    return {name: _summary(values) for name, values in samples.items()}
+    return {name: summary(values) for name, values in samples.items()}
 
 
-def _summary(values: list[float]) -> Timing:
+def summary(values: list[float]) -> Timing:
+    """Median and percentiles of measured seconds."""
     if len(values) < 2:
         return Timing(values[0], values[0], values[0])
     fifths = statistics.quantiles(values, n=5)
@@ -87,7 +88,11 @@ def _processor() -> str:
 
 def _revision() -> str:
     answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
     )
     return answer.stdout.strip() or "unknown"
 
@@ -96,7 +101,9 @@ def conditions() -> dict[str, object]:
     """What a reader must know to compare: machine, versions, threads, revision."""
     from mtl_cuda import native
 
+    device = {"device": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
+        **device,
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -100,6 +100,15 @@ def test_interrupt_has_its_own_code(
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_threads_sleep_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    cli.main([])
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    cli.main([])
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
 def test_module_is_the_command() -> None:
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}

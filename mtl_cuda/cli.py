@@ -40,7 +40,7 @@ def _let_threads_sleep() -> None:
     """Make OpenMP's threads sleep while they wait for one another, unless told otherwise.
 
     By default they spin. On cores that other programs use too, a spinning thread takes the time of
-    the one it waits for: training on two cores beside one busy program took 4 to 8 times as long,
+    the one it waits for: training on two cores beside one busy program took up to 8 times as long,
     and alone it was no faster. OpenMP reads the variable once, when torch is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

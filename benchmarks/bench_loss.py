@@ -179,7 +179,9 @@ def run_cuda(options: argparse.Namespace) -> None:
     title = f"B={options.batch} C={options.classes} {size[0]}x{size[1]} {options.dtype}"
     print(f"{title}; copy bandwidth {bandwidth / 1e9:.0f} GB/s. {note}")
     for row in rows:
-        print(row)
+        numbers = f"{row['both']['median'] * 1e3:9.3f} ms" if "both" in row else row["error"]
+        share = f"  {row['share_of_copy']:.0%} of copy" if "share_of_copy" in row else ""
+        print(f"{row['name']:34s} {numbers}{share}")
     if options.json:
         results = {"title": title, "copy_gb_per_s": bandwidth / 1e9, "note": note, "rows": rows}
         common.write_results(options.json, {"case": vars(options), **results})

@@ -103,7 +103,7 @@ def cuda_tool(name: str) -> str:
 def plan(scratch: Path, architecture: str) -> list[Step]:
     """All steps; about eight and a half minutes at most."""
     python, site, planted = sys.executable, scratch / "site", str(scratch / "planted_bugs")
-    paths = {"PYTHONPATH": os.pathsep.join([str(site), str(HERE)])}
+    paths = {"PYTHONPATH": os.pathsep.join([str(site), str(HERE)]), "MTL_CUDA_TEST_DEVICE": "cuda"}
     pip = ["-m", "pip", "install", "--no-index", "--no-build-isolation", "--no-deps"]
     pip += ["--no-cache-dir", "--target", str(site), "-C", f"build-dir={scratch / 'build'}"]
     pytest = [

@@ -166,7 +166,11 @@ def _benchmark_row(row: dict[str, Any]) -> list[str]:
 
 def as_markdown(report: dict[str, Any]) -> str:
     """The report of `as_json` as tables."""
-    lines = [f"# GPU acceptance: {report['outcome']}", ""]
+    absent = sum(step["outcome"] == NOT_RUN for step in report["steps"])
+    lines = [
+        f"# GPU acceptance: {report['outcome']}" + f", {absent} steps not run" * bool(absent),
+        "",
+    ]
     steps = [
         [step["step"], step["outcome"], f"{step['seconds']:.1f}", step["note"]]
         for step in report["steps"]

@@ -153,7 +153,7 @@ def test_report_as_json_and_markdown(tmp_path: Path) -> None:
     assert [target["met"] for target in report["targets"]] == [True, True, False]
     assert json.loads(json.dumps(report)) == report
     text = gpu_report.as_markdown(report)
-    assert "# GPU acceptance: passed" in text
+    assert "# GPU acceptance: passed, 1 steps not run" in text
     assert "| tests under racecheck | not run | 0.0 | there is no tool |" in text
     assert "| name | A GPU |" in text
     assert "| fused | 1.000 [1.000, 1.000] |" in text

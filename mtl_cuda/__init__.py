@@ -1,8 +1,18 @@
-"""Multi-task dense prediction with losses weighed by learned homoscedastic uncertainty."""
+"""Multi-task dense prediction with losses weighed by learned homoscedastic uncertainty.
 
-from mtl_cuda import functional, reference
-from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
-from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
+Names are imported when they are first used, so that `import mtl_cuda` does not load torch: the
+command line answers at once, and can still set what torch reads from the environment.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mtl_cuda import functional, reference
+    from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
+    from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
 
 __version__ = "0.1.0"
 
@@ -15,3 +25,23 @@ __all__ = [
     "functional",
     "reference",
 ]
+
+_MODULES = {
+    "CrossEntropyTask": "tasks",
+    "InstanceOffsetTask": "tasks",
+    "L1Task": "tasks",
+    "MultiTaskLoss": "modules",
+    "MultiTaskLossOutput": "modules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("functional", "reference"):
+        return importlib.import_module(f"mtl_cuda.{name}")
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"mtl_cuda.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'mtl_cuda' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

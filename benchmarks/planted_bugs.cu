@@ -1,7 +1,8 @@
 // One kernel for each tool of compute-sanitizer with the defect that the tool exists for. A tool
 // that does not report its kernel cannot be relied on where it reports nothing.
 //
-//     nvcc -o planted_bugs planted_bugs.cu && compute-sanitizer --tool racecheck planted_bugs racecheck
+//     nvcc -o planted_bugs planted_bugs.cu && compute-sanitizer --tool racecheck planted_bugs
+//     racecheck
 #include <cstdio>
 #include <cstring>
 

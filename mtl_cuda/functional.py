@@ -100,7 +100,7 @@ def multi_task_loss(
         full,
         [target for target, _ in pairs],
         [mask for _, mask in pairs],
-        [_class_weights(task, given[0].device) for task in tasks.values()],
+        [_class_weights(task) for task in tasks.values()],
         log_variances,
         [_kind(task) for task in tasks.values()],
         likelihoods,
@@ -152,10 +152,10 @@ def _kind(task: Task) -> int:
     return loss_op.INSTANCE_OFFSET if isinstance(task, InstanceOffsetTask) else loss_op.L1
 
 
-def _class_weights(task: Task, device: torch.device) -> Tensor | None:
+def _class_weights(task: Task) -> Tensor | None:
     if not isinstance(task, CrossEntropyTask) or task.class_weights is None:
         return None
-    return torch.tensor(task.class_weights, dtype=torch.float64, device=device)
+    return torch.tensor(task.class_weights, dtype=torch.float64)
 
 
 def _check_devices(predictions: list[Tensor], names: list[str]) -> None:

@@ -2,12 +2,14 @@
 
 The op is functional: it returns the loss and, for the predictions that ask for it, the gradients
 that the same pass over the memory has made. Entry i of every list belongs to task i; entries that
-do not concern a task's kind are None or any number. ``names`` (one a line) are for messages.
+do not concern a task's kind are None or any number. Class weights are float64 on the CPU, whatever
+the device; ``names`` (one a line) are for messages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -149,8 +151,20 @@ def _multi_task_loss_cpu(*arguments: Any) -> LossResult:
     return result
 
 
+@lru_cache(maxsize=64)
+def _on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
+    """Class weights on a GPU, copied there once: a copy from the host waits for the device."""
+    return torch.tensor(weights, dtype=torch.float64, device=device)
+
+
 @torch.library.impl("mtl_cuda::multi_task_loss", "CUDA", lib=LIBRARY)
 def _multi_task_loss_cuda(*arguments: Any) -> LossResult:
+    predictions, targets, masks, class_weights, *rest = arguments
+    moved = [
+        None if weights is None else _on_device(tuple(weights.tolist()), predictions[0].device)
+        for weights in class_weights
+    ]
+    arguments = (predictions, targets, masks, moved, *rest)
     result, tasks, outputs = _native_call(*arguments)
     native = cuda_library()
     with torch.cuda.device(result.total.device):
@@ -258,14 +272,19 @@ def _backward(ctx: Any, grad_total: Tensor | None, grad_losses: Tensor | None, *
         # Where s is NaN, so is every stored gradient that should be; the others are to stay 0.
         factors = torch.where(scales.isnan(), 1.0, coefficients / scales)
         if len(wanted) < len(by_task):
-            factors = factors[wanted]
+            factors = torch.stack([factors[i] for i in wanted])
         for i, gradient in zip(wanted, _scaled([gradients[i] for i in wanted], factors)):
             by_task[i] = gradient
     grad_variances = None
     if ctx.log_variance_dtype is not None and ctx.needs_input_grad[4]:
         # A raw loss depends on s only where s scales the logits; there the total does as much.
-        inner = variance_gradient * variance_gradient.new_tensor(ctx.scaled)
-        grad_variances = _coefficients(grad_total, grad_losses, variance_gradient, inner).to(
+        slopes = variance_gradient
+        if grad_losses is not None:
+            zero = torch.zeros_like(variance_gradient[0])
+            slopes = torch.stack(
+                [variance_gradient[i] if scaled else zero for i, scaled in enumerate(ctx.scaled)]
+            )
+        grad_variances = _coefficients(grad_total, grad_losses, variance_gradient, slopes).to(
             ctx.log_variance_dtype
         )
     no_targets = [None] * len(by_task)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -10,11 +12,14 @@ from torch import Tensor
 _library: ModuleType | None = None
 _reason = ""
 try:
-    from mtl_cuda import _native
+    _library = importlib.import_module("mtl_cuda._native")
 except ImportError as error:
     _reason = str(error)
-else:
-    _library = _native
+    if (Path(__file__).parents[1] / "pyproject.toml").exists():
+        _reason += (
+            "; this is the source folder, which hides an installed mtl_cuda: run from another "
+            "folder, or `mtl-cuda` instead of `python -m mtl_cuda`"
+        )
 
 
 def missing_reason() -> str:

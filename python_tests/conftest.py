@@ -22,6 +22,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def children_import_the_same_package(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Programs that tests start: from the source folder they would import that one instead."""
+    import mtl_cuda
+
+    package = str(Path(mtl_cuda.__file__).parents[1])
+    paths = [package, str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """A folder beside the checkout with real pictures (or MTL_CUDA_TEST_DATA)."""

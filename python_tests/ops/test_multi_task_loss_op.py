@@ -192,10 +192,9 @@ def test_several_callers_at_once() -> None:
 
 def _run(program: str, **environment: str) -> None:
     """Runs a program that may import the tests' own modules; it must end well, and soon."""
-    paths = os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])
     subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": paths, **environment},
+        env={**os.environ, **environment},
         timeout=120,
         check=True,
     )

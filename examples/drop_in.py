@@ -1,6 +1,6 @@
 """The fused loss in somebody's own network: a drop-in of six lines (marked).
 
-    python examples/drop_in.py
+python examples/drop_in.py
 """
 
 import torch

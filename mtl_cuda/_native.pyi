@@ -19,6 +19,7 @@ class LossTask:
         log_variance: int,
         log_variance_is_double: bool,
         fixed_weight: float,
+        align_corners: bool,
     ) -> None: ...
 
 class LossOutputs:

@@ -110,6 +110,7 @@ def multi_task_loss(
             task.label_smoothing if isinstance(task, CrossEntropyTask) else 0.0
             for task in tasks.values()
         ],
+        align_corners,
         [recording and prediction.requires_grad for prediction in full],
         "\n".join(names),
     )

@@ -48,7 +48,8 @@ TensorView view_of(const std::optional<PyTensor>& tensor) {
 LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const PyTensor& target,
                    const std::optional<PyTensor>& mask, const std::optional<PyTensor>& gradient,
                    uintptr_t class_weights, int64_t ignore_index, double label_smoothing,
-                   uintptr_t log_variance, bool log_variance_is_double, double fixed_weight) {
+                   uintptr_t log_variance, bool log_variance_is_double, double fixed_weight,
+                   bool align_corners) {
   LossTask task;
   task.kind = static_cast<TaskKind>(kind);
   task.likelihood = static_cast<Likelihood>(likelihood);
@@ -62,6 +63,7 @@ LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const P
   task.log_variance = reinterpret_cast<const void*>(log_variance);
   task.log_variance_is_double = log_variance_is_double;
   task.fixed_weight = fixed_weight;
+  task.align_corners = align_corners;
   return task;
 }
 
@@ -136,7 +138,7 @@ void bind_loss(py::module_& module) {
       .def(py::init(&make_task), py::arg("kind"), py::arg("likelihood"), py::arg("prediction"),
            py::arg("target"), py::arg("mask"), py::arg("gradient"), py::arg("class_weights"),
            py::arg("ignore_index"), py::arg("label_smoothing"), py::arg("log_variance"),
-           py::arg("log_variance_is_double"), py::arg("fixed_weight"));
+           py::arg("log_variance_is_double"), py::arg("fixed_weight"), py::arg("align_corners"));
 
   module.def(
       "instance_centroids_cpu",

@@ -37,6 +37,7 @@ struct LossTask {
   const void* log_variance = nullptr;   // s of the task, clamped on use; null where fixed
   bool log_variance_is_double = false;  // else float
   double fixed_weight = 1.0;            // the weight, where the likelihood is kFixed
+  bool align_corners = false;           // of a prediction smaller than its target: F.interpolate's
 };
 
 // Where the results go: memory of the backend that runs, T = number of tasks.

@@ -58,9 +58,9 @@ class LossResult(NamedTuple):
 LIBRARY.define(
     "multi_task_loss(Tensor[] predictions, Tensor[] targets, Tensor?[] masks, "
     "Tensor?[] class_weights, Tensor? log_variances, int[] kinds, int[] likelihoods, "
-    "float[] weights, int[] ignore_indices, float[] label_smoothings, bool[] needs_gradient, "
-    "str names) -> (Tensor total, Tensor losses, Tensor weights, Tensor valid, "
-    "Tensor log_variance_gradient, Tensor gradient_scales, Tensor[] gradients)"
+    "float[] weights, int[] ignore_indices, float[] label_smoothings, bool align_corners, "
+    "bool[] needs_gradient, str names) -> (Tensor total, Tensor losses, Tensor weights, "
+    "Tensor valid, Tensor log_variance_gradient, Tensor gradient_scales, Tensor[] gradients)"
 )
 # gradients[i] * factors[i], rounded once.
 LIBRARY.define("scale_gradients(Tensor[] gradients, Tensor factors) -> Tensor[]")
@@ -96,6 +96,7 @@ def _native_call(
     weights: Sequence[float],
     ignore_indices: Sequence[int],
     label_smoothings: Sequence[float],
+    align_corners: bool,
     needs_gradient: Sequence[bool],
     _names: str,
 ) -> tuple[LossResult, list[Any], Any]:
@@ -116,6 +117,7 @@ def _native_call(
             address(log_variances, i),
             log_variances is not None and log_variances.dtype == torch.float64,
             weights[i],
+            align_corners,
         )
         for i, prediction in enumerate(predictions)
     ]
@@ -133,7 +135,7 @@ def _native_call(
 
 def _explained(error: Exception, *arguments: Any) -> ValueError:
     """A native BadLabel in the words of the caller."""
-    predictions, kinds, ignore_indices, names = (arguments[i] for i in (0, 5, 8, 11))
+    predictions, kinds, ignore_indices, names = (arguments[i] for i in (0, 5, 8, 12))
     task, value, *place = error.args
     classes = predictions[task].shape[1] if kinds[task] == CROSS_ENTROPY else None
     name = names.splitlines()[task]
@@ -177,7 +179,7 @@ def _multi_task_loss_cuda(*arguments: Any) -> LossResult:
 
 @torch.library.register_fake("mtl_cuda::multi_task_loss", lib=LIBRARY)
 def _multi_task_loss_fake(*arguments: Any) -> LossResult:
-    predictions, needs_gradient = arguments[0], arguments[10]
+    predictions, needs_gradient = arguments[0], arguments[11]
     return _allocate(predictions, needs_gradient)
 
 
@@ -211,7 +213,7 @@ def _scale_gradients_fake(gradients: Sequence[Tensor], factors: Tensor) -> list[
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-    log_variances, likelihoods, needs_gradient = inputs[4], inputs[6], inputs[10]
+    log_variances, likelihoods, needs_gradient = inputs[4], inputs[6], inputs[11]
     result = LossResult(*output)
     ctx.mark_non_differentiable(
         result.weights,
@@ -288,7 +290,7 @@ def _backward(ctx: Any, grad_total: Tensor | None, grad_losses: Tensor | None, *
             ctx.log_variance_dtype
         )
     no_targets = [None] * len(by_task)
-    return by_task, no_targets, None, None, grad_variances, *[None] * 7
+    return by_task, no_targets, None, None, grad_variances, *[None] * 8
 
 
 torch.library.register_autograd(

@@ -3,14 +3,18 @@
 from mtl_cuda.metrics.constant import ConstantBaseline
 from mtl_cuda.metrics.depth import InverseDepthMetric
 from mtl_cuda.metrics.instance import OffsetMetric, target_offsets
+from mtl_cuda.metrics.instance_ap import InstanceAP
+from mtl_cuda.metrics.panoptic_quality import PanopticQuality
 from mtl_cuda.metrics.scene import MetricInfo, SceneMetrics, describe
 from mtl_cuda.metrics.semantic import SegmentationMetric, predicted_classes
 
 __all__ = [
     "ConstantBaseline",
+    "InstanceAP",
     "InverseDepthMetric",
     "MetricInfo",
     "OffsetMetric",
+    "PanopticQuality",
     "SceneMetrics",
     "SegmentationMetric",
     "describe",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class SumMetric(ABC):
         self._sums = torch.zeros(shape, dtype=dtype)
 
     @abstractmethod
-    def update(self, prediction: Tensor, target: Tensor, /) -> None:
+    def update(self, prediction: Any, target: Any, /) -> None:
         """Count a batch."""
 
     @abstractmethod

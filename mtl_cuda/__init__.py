@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtl_cuda import functional, reference
+    from mtl_cuda.clustering.points import dbscan
     from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
     from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
 
@@ -22,6 +23,7 @@ __all__ = [
     "L1Task",
     "MultiTaskLoss",
     "MultiTaskLossOutput",
+    "dbscan",
     "functional",
     "reference",
 ]
@@ -32,6 +34,7 @@ _MODULES = {
     "L1Task": "tasks",
     "MultiTaskLoss": "modules",
     "MultiTaskLossOutput": "modules",
+    "dbscan": "clustering.points",
 }
 
 

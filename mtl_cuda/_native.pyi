@@ -51,3 +51,13 @@ def instance_centroids_workspace(batch: int) -> int: ...
 def instance_centroids_cuda(
     ids: View, instances: int, centroids: int, counts: int, workspace: int, stream: int
 ) -> None: ...
+def dbscan_cpu(
+    points: int,
+    count: int,
+    eps: float,
+    min_samples: int,
+    border: int,
+    labels: int,
+    core: int,
+    threads: int,
+) -> None: ...

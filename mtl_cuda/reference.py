@@ -154,3 +154,35 @@ def multi_task_loss(
     return LossTerms(
         torch.as_tensor(total), torch.stack(losses), torch.stack(factors), torch.stack(counts)
     )
+
+
+def dbscan(
+    points: Tensor, eps: float, min_samples: int, border: str = "dbscan"
+) -> tuple[Tensor, Tensor]:
+    """Labels and core points, pair by pair: see :func:`mtl_cuda.dbscan`."""
+    count = len(points)
+    x, y = points.double().unbind(1)
+    squared = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
+    near = squared <= eps * eps
+    core = near.sum(dim=1) >= min_samples
+    # The smallest core index of each component spreads from neighbour to neighbour.
+    nobody = count
+    smallest = torch.where(core, torch.arange(count), nobody)
+    while True:
+        spread = torch.where(near & core, smallest, nobody).amin(dim=1)
+        spread = torch.where(core, spread, nobody)
+        if torch.equal(spread, smallest):
+            break
+        smallest = spread
+    candidates = near & core
+    if border == "nearest":
+        to_core = torch.where(candidates, squared, torch.inf)
+        candidates &= to_core == to_core.amin(dim=1, keepdim=True)
+    at_border = torch.where(candidates, smallest, nobody).amin(dim=1)
+    if border == "optics":
+        at_border[torch.arange(count) < at_border] = nobody
+    if border == "none":
+        at_border[:] = nobody
+    found = torch.where(core, smallest, at_border)
+    starts = found[core].unique()
+    return torch.where(found == nobody, -1, torch.searchsorted(starts, found)), core

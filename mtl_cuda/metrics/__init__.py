@@ -5,7 +5,7 @@ from mtl_cuda.metrics.depth import InverseDepthMetric
 from mtl_cuda.metrics.instance import OffsetMetric, target_offsets
 from mtl_cuda.metrics.instance_ap import InstanceAP
 from mtl_cuda.metrics.panoptic_quality import PanopticQuality
-from mtl_cuda.metrics.scene import MetricInfo, SceneMetrics, describe
+from mtl_cuda.metrics.scene import MetricInfo, SceneMetrics, describe, is_per_class
 from mtl_cuda.metrics.semantic import SegmentationMetric, predicted_classes
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "SceneMetrics",
     "SegmentationMetric",
     "describe",
+    "is_per_class",
     "predicted_classes",
     "target_offsets",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -11,10 +12,15 @@ from mtl_cuda.data.info import DatasetInfo
 from mtl_cuda.metrics.accumulate import SumMetric
 from mtl_cuda.metrics.depth import InverseDepthMetric
 from mtl_cuda.metrics.instance import OffsetMetric
+from mtl_cuda.metrics.instance_ap import InstanceAP
+from mtl_cuda.metrics.panoptic_quality import PanopticQuality
 from mtl_cuda.metrics.semantic import SegmentationMetric
 
 TASKS = ("semantic", "instance", "depth")
 """Names of the tasks that a scene has."""
+
+SEGMENTS = ("instances", "panoptic")
+"""What instances of predicted classes and vectors are measured as: AP and PQ."""
 
 
 class SceneMetrics:
@@ -23,12 +29,15 @@ class SceneMetrics:
     Args:
         info: class names and the unit of depth.
         tasks: names of the tasks to measure.
+        segments: measure instances and the panoptic map too.
 
     Raises:
-        ValueError: an unknown task.
+        ValueError: an unknown task; or `segments` of a data set without thing classes.
     """
 
-    def __init__(self, info: DatasetInfo, tasks: Collection[str] = TASKS) -> None:
+    def __init__(
+        self, info: DatasetInfo, tasks: Collection[str] = TASKS, *, segments: bool = False
+    ) -> None:
         check_tasks(tasks)
         makers: dict[str, Callable[[], SumMetric]] = {
             "semantic": lambda: SegmentationMetric(info.class_names),
@@ -36,24 +45,29 @@ class SceneMetrics:
             "depth": lambda: InverseDepthMetric(info.depth_unit or "px"),
         }
         self._metrics = {task: makers[task]() for task in TASKS if task in tasks}
+        if segments:
+            self._metrics["instances"] = InstanceAP(info.class_names, info.thing_classes)
+            self._metrics["panoptic"] = PanopticQuality(info.class_names, info.thing_classes)
 
-    def update(self, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+    def update(self, predictions: Mapping[str, Any], targets: Mapping[str, Tensor]) -> None:
         """Count a batch; entries of other names are left alone.
 
         Args:
             predictions: at the size of the targets: "semantic" classes (integers [B,H,W], see
-                :func:`predicted_classes`), "instance" vectors [B,2,H,W], "depth" [B,1,H,W].
-            targets: "semantic" [B,H,W], "instance" ids [B,H,W], "depth" [B,H,W].
+                :func:`predicted_classes`), "instance" vectors [B,2,H,W], "depth" [B,1,H,W]; and
+                for segments "instances" (`InstanceClusters`), "panoptic" (`PanopticSegments`).
+            targets: "semantic" [B,H,W], "instance" ids [B,H,W], "depth" [B,H,W]; segments are
+                compared with the first two.
 
         Raises:
             KeyError: a task is missing from either.
             TypeError, ValueError: from the metric of a task.
         """
-        for task, metric in self._metrics.items():
-            metric.update(predictions[task], targets[task])
+        for name, metric in self._metrics.items():
+            metric.update(predictions[name], targets if name in SEGMENTS else targets[name])
 
     def compute(self) -> dict[str, float]:
-        """Every metric of every task, by "<task>/<metric>"."""
+        """Every metric, by "<task>/<metric>", "instances/<metric>" or "panoptic/<metric>"."""
         return {
             f"{task}/{name}": value
             for task, metric in self._metrics.items()
@@ -61,11 +75,11 @@ class SceneMetrics:
         }
 
     def state(self) -> dict[str, Tensor]:
-        """A copy of the sums of each task."""
+        """A copy of the sums of each task, and of the segments."""
         return {task: metric.state() for task, metric in self._metrics.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Replace the sums of every task by those of `state`."""
+        """Replace all sums by those of `state`."""
         for task, metric in self._metrics.items():
             metric.load_state(state[task])
 
@@ -80,6 +94,16 @@ def check_tasks(tasks: Collection[str]) -> None:
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
         raise ValueError(f"tasks: expected names from {TASKS}, got {unknown}")
+
+
+_PER_CLASS = {
+    "semantic/iou": "IoU",
+    "instances/ap": "AP",
+    "instances/ap50": "AP at IoU 0.5",
+    "panoptic/pq": "PQ",
+    "panoptic/sq": "SQ",
+    "panoptic/rq": "RQ",
+}
 
 
 @dataclass(frozen=True)
@@ -107,9 +131,21 @@ def describe(key: str, depth_unit: str | None) -> MetricInfo:
         "instance/rms_error": MetricInfo("Instance vectors, RMS error", "px", False),
         "depth/mean_error": MetricInfo(f"{depth}, mean error", unit, False),
         "depth/rms_error": MetricInfo(f"{depth}, RMS error", unit, False),
+        "instances/ap": MetricInfo("Instance AP", "%", True, 100.0),
+        "instances/ap50": MetricInfo("Instance AP at IoU 0.5", "%", True, 100.0),
     }
-    if key.startswith("semantic/iou/"):
-        return MetricInfo(f"IoU, {key.removeprefix('semantic/iou/')}", "%", True, 100.0)
-    if key not in known:
-        raise ValueError(f"key: expected a metric of SceneMetrics, got {key!r}")
-    return known[key]
+    for part, suffix in (("", ""), (", things", "_things"), (", stuff", "_stuff")):
+        for short, quality in (("pq", "Panoptic"), ("sq", "Segmentation"), ("rq", "Recognition")):
+            label = f"{quality} quality{part}"
+            known[f"panoptic/{short}{suffix}"] = MetricInfo(label, "%", True, 100.0)
+    if key in known:
+        return known[key]
+    metric, _, label = key.rpartition("/")
+    if metric in _PER_CLASS:
+        return MetricInfo(f"{_PER_CLASS[metric]}, {label}", "%", True, 100.0)
+    raise ValueError(f"key: expected a metric of SceneMetrics, got {key!r}")
+
+
+def is_per_class(key: str) -> bool:
+    """Whether a metric of :meth:`SceneMetrics.compute` is that of one class."""
+    return key.count("/") == 2

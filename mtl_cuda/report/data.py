@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mtl_cuda.metrics import describe
+from mtl_cuda.metrics import describe, is_per_class
 
 _IN_HEADLINE = ("semantic/miou", "instance/mean_error", "depth/mean_error")
 
@@ -78,7 +78,7 @@ class ReportData:
 def metric_rows(
     metrics: Mapping[str, float], baseline: Mapping[str, float], depth_unit: str | None
 ) -> list[MetricRow]:
-    """Rows for a table, without the IoU of each class.
+    """Rows for a table, without those of single classes.
 
     Args:
         metrics: of the network, from :meth:`mtl_cuda.metrics.SceneMetrics.compute`.
@@ -90,7 +90,7 @@ def metric_rows(
     """
     rows = []
     for key, value in metrics.items():
-        if not key.startswith("semantic/iou/"):
+        if not is_per_class(key):
             shown = describe(key, depth_unit)
             constant = baseline.get(key, math.nan) * shown.factor
             rows.append(

@@ -103,6 +103,11 @@ def _check_grid(tensor: Tensor, task: Task, prediction: Tensor, argument: str) -
             f"{argument}: expected a batch of {prediction.shape[0]} like the prediction, "
             f"got {tensor.shape[0]}"
         )
+    if 0 in prediction.shape[-2:] and prediction.shape[-2:] != tensor.shape[-2:]:
+        raise ValueError(
+            f"{argument}: a grid of {list(tensor.shape[-2:])} cannot be interpolated from a "
+            f"prediction of {list(prediction.shape[-2:])}; give predictions of one pixel at least"
+        )
     _check_device(tensor, prediction, argument)
 
 

@@ -93,6 +93,8 @@ def multi_task_loss(
             _check_labels(name, task, target)
     full = [
         upsample(prediction, (target.shape[-2], target.shape[-1]), align_corners)
+        if prediction.is_cuda
+        else prediction
         for prediction, (target, _) in zip(given, pairs)
     ]
     recording = torch.is_grad_enabled()

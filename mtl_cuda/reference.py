@@ -116,6 +116,7 @@ def multi_task_loss(
     tasks: Mapping[str, Task],
     log_variances: Tensor | None = None,
     weights: Mapping[str, float] | None = None,
+    align_corners: bool = False,
 ) -> LossTerms:
     """The weighed loss: see :func:`mtl_cuda.functional.multi_task_loss`."""
     total: Tensor | float = 0.0
@@ -123,9 +124,10 @@ def multi_task_loss(
     for index, (name, task) in enumerate(tasks.items()):
         target = targets[name]
         grid = target[0] if isinstance(target, tuple) else target
-        prediction = upsample(predictions[name], (grid.shape[-2], grid.shape[-1]))
+        prediction = predictions[name]
         if prediction.dtype in (torch.float16, torch.bfloat16):
             prediction = prediction.float()
+        prediction = upsample(prediction, (grid.shape[-2], grid.shape[-1]), align_corners)
         one = prediction.new_ones(())
         if weights is not None:
             loss, count = _raw_loss(task, prediction, target, 1.0)

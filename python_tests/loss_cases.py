@@ -25,6 +25,7 @@ class LossCase:
     tasks: dict[str, Task]
     log_variances: Tensor | None = None
     weights: dict[str, float] | None = None
+    align_corners: bool = False
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -34,12 +35,22 @@ class LossCase:
 
     def fused(self) -> LossTerms:
         return multi_task_loss(
-            self.predictions, self.targets, self.tasks, self.log_variances, self.weights
+            self.predictions,
+            self.targets,
+            self.tasks,
+            self.log_variances,
+            self.weights,
+            self.align_corners,
         )
 
     def reference(self) -> LossTerms:
         return reference_loss(
-            self.predictions, self.targets, self.tasks, self.log_variances, self.weights
+            self.predictions,
+            self.targets,
+            self.tasks,
+            self.log_variances,
+            self.weights,
+            self.align_corners,
         )
 
     def to(self, kind: torch.dtype | torch.device) -> LossCase:
@@ -50,6 +61,7 @@ class LossCase:
             self.tasks,
             None if self.log_variances is None else _leaf(self.log_variances, kind),
             self.weights,
+            self.align_corners,
         )
 
     def op_arguments(self) -> tuple[object, ...]:
@@ -93,8 +105,10 @@ def make_case(
     label_dtype: torch.dtype = torch.int64,
     dtype: torch.dtype = torch.float64,
     fixed: bool = False,
+    low: tuple[int, int] | None = None,
+    align_corners: bool = False,
 ) -> LossCase:
-    """Random predictions, labels with ignored pixels, instances, depth with holes."""
+    """Random predictions (of size ``low``), ignored labels, instances, depth with holes."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -112,13 +126,15 @@ def make_case(
         "depth": L1Task(channels, l1_likelihood),
     }
     counts = {"semantic": classes, "instance": 2, "depth": channels}
-    predictions = {name: 3 * normal(batch, count, height, width) for name, count in counts.items()}
+    size = low or (height, width)
+    predictions = {name: 3 * normal(batch, count, *size) for name, count in counts.items()}
     case = LossCase(
         predictions,
         {"semantic": labels.to(label_dtype), "instance": ids.to(label_dtype), "depth": depth},
         tasks,
         None if fixed else normal(3),
         {"semantic": 0.5, "instance": 0.0, "depth": 2.0} if fixed else None,
+        align_corners,
     )
     return case.to(dtype)
 

@@ -11,27 +11,28 @@
 namespace mtl {
 inline namespace MTL_SIMD {
 
-// e^x for x <= 0 (and a little above), relative error below 2 ulp; NaN stays NaN, and below
+// e^x for x <= 0 (and a little above), relative error below 1 ulp; NaN stays NaN, and below
 // -87.3, where float has no normal result, it is 0.
 //
-// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial, whose remainder r^8/8! is
-// below 2^-27 there.
+// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by the polynomial 1 + r + r^2 q(r) whose largest error
+// over that range, 2^-28, is the smallest for its degree.
 MTL_INLINE float exp_nonpositive(float x) {
-  constexpr float kLog2E = 1.44269504f, kRound = 0x1.8p23f;
+  // The sum's low bits hold n + 127, the exponent of 2^n: shifted into place they are 2^n, and 0
+  // for n = -127, which is where -88 leads.
+  constexpr float kLog2E = 1.44269504f, kRound = 0x1.8p23f + 127.0f;
   constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
-  const float shifted = x * kLog2E + kRound;  // its low bits hold n
+  const float bounded = x < -87.3f ? -88.0f : x;
+  const float shifted = bounded * kLog2E + kRound;
   const float n = shifted - kRound;
-  const float r = (x - n * kLn2High) - n * kLn2Low;
-  float p = 1.0f / 5040.0f;
-  p = p * r + 1.0f / 720.0f;
-  p = p * r + 1.0f / 120.0f;
-  p = p * r + 1.0f / 24.0f;
-  p = p * r + 1.0f / 6.0f;
-  p = p * r + 0.5f;
+  const float r = (bounded - n * kLn2High) - n * kLn2Low;
+  float p = 0x1.6a23cep-10f;
+  p = p * r + 0x1.123a2p-7f;
+  p = p * r + 0x1.5558f2p-5f;
+  p = p * r + 0x1.555492p-3f;
+  p = p * r + 0x1.fffffcp-2f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const float result = float_from_bits(bits_of_float(p) + (bits_of_float(shifted) << 23));
-  return x < -87.3f ? 0.0f : (x != x ? x : result);
+  return p * float_from_bits(bits_of_float(shifted) << 23);
 }
 
 MTL_INLINE double exp_nonpositive(double x) {

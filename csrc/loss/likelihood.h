@@ -66,11 +66,15 @@ MTL_INLINE double log_variance_gradient(Likelihood likelihood, double s, double 
   }
 }
 
-// The factor that the stored gradient carries: see LossOutputs::gradient_scales.
-MTL_INLINE double stored_gradient_scale(DType dtype, double weight, double normaliser) {
+// The factor that the stored gradient carries: see LossOutputs::gradient_scales. The gradient of a
+// low-resolution prediction sums those of the pixels it stands for.
+MTL_INLINE double stored_gradient_scale(const TensorView& prediction, const TensorView& target,
+                                        double weight, double normaliser) {
   const double scale = weight == 0.0 ? 1.0 : weight;
-  if (dtype != DType::kFloat16 || !(normaliser > 0.0)) return scale;
-  return std::ldexp(scale, std::ilogb(normaliser));
+  if (prediction.dtype != DType::kFloat16 || !(normaliser > 0.0)) return scale;
+  const double summed =
+      static_cast<double>(target.pixels()) / static_cast<double>(prediction.pixels());
+  return std::ldexp(scale, std::ilogb(summed > 1.0 ? normaliser / summed : normaliser));
 }
 
 }  // namespace mtl

@@ -27,17 +27,17 @@ enum class Likelihood : int32_t {
 struct LossTask {
   TaskKind kind;
   Likelihood likelihood;
-  TensorView prediction;  // [B,C,H,W] float32, float16, bfloat16 or float64
+  TensorView prediction;  // [B,C,h,w] float32, float16, bfloat16 or float64; interpolated to HxW
   TensorView target;      // classes or ids [B,1,H,W] of uint8 ... int64; values [B,C,H,W] floating
   TensorView mask;        // [B,1,H,W] bool, or absent
-  TensorView gradient;    // [B,C,H,W] of the prediction's type, or absent: not wanted
+  TensorView gradient;    // [B,C,h,w] of the prediction's type, or absent: not wanted
   const double* class_weights = nullptr;  // [C], or null: all 1
   int64_t ignore_index = 255;
   double label_smoothing = 0.0;
   const void* log_variance = nullptr;   // s of the task, clamped on use; null where fixed
   bool log_variance_is_double = false;  // else float
   double fixed_weight = 1.0;            // the weight, where the likelihood is kFixed
-  bool align_corners = false;           // of a prediction smaller than its target: F.interpolate's
+  bool align_corners = false;           // of the interpolation of the prediction (bilinear.h)
 };
 
 // Where the results go: memory of the backend that runs, T = number of tasks.

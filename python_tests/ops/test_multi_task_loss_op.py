@@ -32,6 +32,24 @@ def test_opcheck(semantic: CrossEntropyTask, fixed: bool) -> None:
     torch.library.opcheck(torch.ops.mtl_cuda.multi_task_loss.default, case.op_arguments())
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_opcheck_of_low_resolution_predictions(align_corners: bool) -> None:
+    case = make_case(2, 6, 8, low=(3, 4), align_corners=align_corners, dtype=torch.float32)
+    torch.library.opcheck(torch.ops.mtl_cuda.multi_task_loss.default, case.op_arguments())
+
+
+@pytest.mark.parametrize("width", [8, 7], ids=["whole ratio", "fraction"])
+def test_gradcheck_of_low_resolution_predictions(width: int) -> None:
+    case = make_case(2, 5, width, low=(2, 4))
+
+    def loss(semantic: Tensor, instance: Tensor, depth: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        predictions = {"semantic": semantic, "instance": instance, "depth": depth}
+        terms = LossCase(predictions, case.targets, case.tasks, s).fused()
+        return terms.total, terms.losses
+
+    assert torch.autograd.gradcheck(loss, case.inputs)
+
+
 def test_opcheck_of_the_helpers() -> None:
     gradients = [torch.randn(2, 3), torch.randn(4).half()]
     factors = torch.tensor([2.0, 0.5], dtype=torch.float64)
@@ -226,6 +244,8 @@ import torch
 from loss_cases import assert_same, make_case
 from mtl_cuda.tasks import CrossEntropyTask
 assert_same(make_case())
+assert_same(make_case(low=(3, 37)))
+assert_same(make_case(low=(4, 10)))
 case = make_case(2, 40, 50, 19).to(torch.float32)
 torch.testing.assert_close(case.fused().total, case.reference().total)
 """
@@ -234,9 +254,10 @@ torch.testing.assert_close(case.fused().total, case.reference().total)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
-def test_compiles_as_one_graph(weighted: bool) -> None:
+@pytest.mark.parametrize("low", [None, (3, 10)], ids=["full", "low"])
+def test_compiles_as_one_graph(weighted: bool, low: tuple[int, int] | None) -> None:
     task = CrossEntropyTask(5, class_weights=WEIGHTS if weighted else None)
-    case = make_case(semantic=task, dtype=torch.float32)
+    case = make_case(semantic=task, dtype=torch.float32, low=low)
     criterion = mtl_cuda.MultiTaskLoss(case.tasks)
 
     def step(predictions: dict[str, Tensor]) -> Tensor:

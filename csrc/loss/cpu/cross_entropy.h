@@ -161,25 +161,36 @@ inline void write_gradient(const PixelLoss& loss, int64_t channels, int stride, 
   }
 }
 
+// The pixels of a tile: their labels, then their losses.
 template <class Acc>
-inline PixelSums cross_entropy_tile(const PixelLoss& loss, const Block& block, Acc* tile,
-                                    int stride) {
-  CrossEntropyColumns<Acc> columns;
-  int32_t labels[kMaxTilePixels];
-  const int64_t channels = loss.prediction.channels();
-  const int count = (block.count + kVector - 1) / kVector * kVector;
-  load_tile(loss.prediction, block, stride, tile);
-  load_labels(loss.target, block, loss.ignore_index, labels);
-  find_largest(tile, channels, stride, count, columns.largest);
-  gather_labels(loss, tile, stride, count, labels, columns);
-  exponentiate(loss, channels, stride, count, tile, columns);
-  const PixelSums sums = sum_columns(loss, count, columns);
-  if (loss.gradient.data) {
-    write_gradient(loss, channels, stride, count, labels, tile, columns);
-    store_tile(tile, block, stride, loss.streamed, loss.gradient);
+class CrossEntropyPixels {
+ public:
+  CrossEntropyPixels(const PixelLoss& loss, Acc*, int stride) : loss_(loss), stride_(stride) {}
+
+  // Reads the labels of `block`: pixels `first`, a multiple of kVector, and on of the tile.
+  void load_targets(const Block& block, int first) {
+    load_labels(loss_.target, block, loss_.ignore_index, labels_ + first);
   }
-  return sums;
-}
+
+  // Logits become gradients, where gradients are wanted.
+  PixelSums evaluate(int count, Acc* tile) {
+    const int64_t channels = loss_.prediction.channels();
+    find_largest(tile, channels, stride_, count, columns_.largest);
+    gather_labels(loss_, tile, stride_, count, labels_, columns_);
+    exponentiate(loss_, channels, stride_, count, tile, columns_);
+    const PixelSums sums = sum_columns(loss_, count, columns_);
+    if (loss_.gradient.data) {
+      write_gradient(loss_, channels, stride_, count, labels_, tile, columns_);
+    }
+    return sums;
+  }
+
+ private:
+  const PixelLoss& loss_;
+  int stride_;
+  int32_t labels_[kMaxTilePixels];
+  CrossEntropyColumns<Acc> columns_;
+};
 
 }  // namespace MTL_SIMD
 }  // namespace mtl

@@ -6,6 +6,10 @@
 #include "loss/cpu/cross_entropy.h"
 #include "loss/cpu/l1.h"
 #include "loss/cpu/tile.h"
+#include "loss/cpu/upsampled/band.h"
+#include "loss/cpu/upsampled/combine.h"
+#include "loss/cpu/upsampled/gather.h"
+#include "loss/cpu/upsampled/phases.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {
@@ -25,17 +29,19 @@ Block block_at(int64_t pixel, const PixelRange& range, int64_t width, int stride
   return block;
 }
 
-// Calls tile(block, stride) for the blocks of a range and adds up what it returns.
-template <class Tile>
-MTL_INLINE PixelSums for_each_block(const PixelLoss& loss, const PixelRange& range,
-                                    const Tile& tile) {
+template <class Acc, class Pixels>
+PixelSums range_sums(const PixelLoss& loss, const PixelRange& range, Acc* tile) {
   const int64_t width = loss.prediction.width();
   const int stride = tile_pixels(loss.prediction.channels());
   const bool joined = rows_join(loss);
+  Pixels pixels(loss, tile + loss.prediction.channels() * stride, stride);
   PixelSums sums = {0.0, 0.0};
   for (int64_t pixel = range.begin; pixel < range.end;) {
     const Block block = block_at(pixel, range, width, stride, joined);
-    const PixelSums part = tile(block, stride);
+    load_tile(loss.prediction, block, stride, tile);
+    pixels.load_targets(block, 0);
+    const PixelSums part = pixels.evaluate((block.count + kVector - 1) / kVector * kVector, tile);
+    if (loss.gradient.data) store_tile(tile, block, stride, loss.streamed, loss.gradient);
     sums.loss += part.loss;
     sums.log_variance += part.log_variance;
     pixel += block.count;
@@ -44,43 +50,54 @@ MTL_INLINE PixelSums for_each_block(const PixelLoss& loss, const PixelRange& ran
   return sums;
 }
 
-template <class Acc>
-PixelSums cross_entropy_range(const PixelLoss& loss, const PixelRange& range, void* workspace) {
-  return for_each_block(loss, range, [&](const Block& block, int stride) {
-    return cross_entropy_tile(loss, block, static_cast<Acc*>(workspace), stride);
-  });
-}
-
-template <class Acc>
-PixelSums l1_range(const PixelLoss& loss, const PixelRange& range, void* workspace, bool offsets) {
-  return for_each_block(loss, range, [&](const Block& block, int stride) {
-    return l1_tile(loss, block, static_cast<Acc*>(workspace), stride, offsets);
-  });
+template <class Acc, class Pixels>
+PixelSums band_sums(const PixelLoss& loss, const UpsampledBand& band, Acc* memory) {
+  const BilinearAxis columns(loss.prediction.width(), loss.target.width(), loss.align_corners);
+  return columns.whole_ratio()
+             ? upsampled_band<Acc, PhaseColumns<Acc, Pixels>>(loss, band, memory)
+             : upsampled_band<Acc, GatherColumns<Acc, Pixels>>(loss, band, memory);
 }
 
 bool in_double(const PixelLoss& loss) {
   return loss.prediction.dtype == DType::kFloat64;
 }
 
-PixelSums cross_entropy(const PixelLoss& loss, const PixelRange& range, void* workspace) {
-  return in_double(loss) ? cross_entropy_range<double>(loss, range, workspace)
-                         : cross_entropy_range<float>(loss, range, workspace);
+// Pixels<Acc> are the pixels of one kind of task.
+template <template <class> class Pixels>
+PixelSums full(const PixelLoss& loss, const PixelRange& range, void* workspace) {
+  return in_double(loss)
+             ? range_sums<double, Pixels<double>>(loss, range, static_cast<double*>(workspace))
+             : range_sums<float, Pixels<float>>(loss, range, static_cast<float*>(workspace));
 }
 
-PixelSums l1(const PixelLoss& loss, const PixelRange& range, void* workspace) {
-  return in_double(loss) ? l1_range<double>(loss, range, workspace, false)
-                         : l1_range<float>(loss, range, workspace, false);
+template <template <class> class Pixels>
+PixelSums upsampled(const PixelLoss& loss, const UpsampledBand& band, void* workspace) {
+  return in_double(loss)
+             ? band_sums<double, Pixels<double>>(loss, band, static_cast<double*>(workspace))
+             : band_sums<float, Pixels<float>>(loss, band, static_cast<float*>(workspace));
 }
 
-PixelSums instance_offset(const PixelLoss& loss, const PixelRange& range, void* workspace) {
-  return in_double(loss) ? l1_range<double>(loss, range, workspace, true)
-                         : l1_range<float>(loss, range, workspace, true);
+void write_any_band(const PixelLoss& loss, const UpsampledBand& band,
+                    const UpsampledBand* previous) {
+  in_double(loss) ? write_band<double>(loss, band, previous)
+                  : write_band<float>(loss, band, previous);
 }
+
+template <class Acc>
+using ValuePixels = L1Pixels<Acc, false>;
+template <class Acc>
+using OffsetPixels = L1Pixels<Acc, true>;
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {cross_entropy, l1, instance_offset};
+const KernelTable kKernels = {full<CrossEntropyPixels>,
+                              full<ValuePixels>,
+                              full<OffsetPixels>,
+                              upsampled<CrossEntropyPixels>,
+                              upsampled<ValuePixels>,
+                              upsampled<OffsetPixels>,
+                              write_any_band};
 
 }  // namespace MTL_SIMD
 }  // namespace mtl

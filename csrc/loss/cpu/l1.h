@@ -19,7 +19,8 @@ inline void load_values(const PixelLoss& loss, const Block& block, int stride, i
   if (loss.mask.data) {
     const bool* mask = static_cast<const bool*>(loss.mask.data) +
                        loss.mask.offset(block.image, block.row, block.column);
-    for (int i = 0; i < block.count; ++i) valid[i] = mask[i * loss.mask.strides[3]] ? Acc(1) : 0;
+    const int64_t step = loss.mask.strides[3] * block.step;
+    for (int i = 0; i < block.count; ++i) valid[i] = mask[i * step] ? Acc(1) : Acc(0);
   } else {
     for (int i = 0; i < block.count; ++i) valid[i] = Acc(1);
   }
@@ -31,13 +32,12 @@ inline void load_values(const PixelLoss& loss, const Block& block, int stride, i
   }
 }
 
-// The vectors from each pixel to the centroid of its instance; valid where there is one. Neighbours
-// share ids, so the work is done by runs of one id within a row.
+// The vectors from each pixel to the centroid of its instance; valid where there is one.
+//
+// Pixels side by side share ids, so the work is done by runs of one id within a row.
 template <class Acc>
-inline void load_offsets(const PixelLoss& loss, const Block& block, int stride, int count,
-                         Acc* MTL_RESTRICT target, Acc* MTL_RESTRICT valid) {
-  int32_t ids[kMaxTilePixels];
-  load_labels(loss.target, block, 0, ids);  // no instance becomes -1
+inline void offsets_of_runs(const PixelLoss& loss, const Block& block, int stride, int count,
+                            const int32_t* ids, Acc* MTL_RESTRICT target, Acc* MTL_RESTRICT valid) {
   const double* centroids = loss.centroids + 2 * block.image * loss.ids;
   const int64_t width = loss.target.width();
   int64_t x = block.column, y = block.row;
@@ -67,6 +67,35 @@ inline void load_offsets(const PixelLoss& loss, const Block& block, int stride, 
   }
 }
 
+// Pixels apart, of one row, look their centroids up.
+template <class Acc>
+inline void offsets_of_pixels(const PixelLoss& loss, const Block& block, int stride, int count,
+                              const int32_t* ids, Acc* MTL_RESTRICT target,
+                              Acc* MTL_RESTRICT valid) {
+  const double* MTL_RESTRICT centroids = loss.centroids + 2 * block.image * loss.ids;
+  const double x = static_cast<double>(block.column), y = static_cast<double>(block.row);
+  const double step = static_cast<double>(block.step);
+#pragma omp simd
+  for (int i = 0; i < count; ++i) {
+    const int32_t row = ids[i] > 0 ? ids[i] : 0;
+    target[i] = static_cast<Acc>(centroids[2 * row] - (x + step * i));
+    target[stride + i] = static_cast<Acc>(centroids[2 * row + 1] - y);
+    valid[i] = ids[i] > 0 ? Acc(1) : Acc(0);
+  }
+}
+
+template <class Acc>
+inline void load_offsets(const PixelLoss& loss, const Block& block, int stride, int count,
+                         Acc* target, Acc* valid) {
+  int32_t ids[kMaxTilePixels];
+  load_labels(loss.target, block, 0, ids);  // no instance becomes -1
+  if (block.step == 1) {
+    offsets_of_runs(loss, block, stride, count, ids, target, valid);
+  } else {
+    offsets_of_pixels(loss, block, stride, count, ids, target, valid);
+  }
+}
+
 template <class Acc>
 inline double distances(const PixelLoss& loss, int64_t channels, int stride, int count,
                         const Acc* target, const Acc* valid, Acc* tile) {
@@ -87,24 +116,36 @@ inline double distances(const PixelLoss& loss, int64_t channels, int stride, int
   return static_cast<double>(total);
 }
 
-// `tile` has room for the prediction and, behind it, for the target.
-template <class Acc>
-inline PixelSums l1_tile(const PixelLoss& loss, const Block& block, Acc* tile, int stride,
-                         bool offsets) {
-  Acc valid[kMaxTilePixels];
-  const int64_t channels = loss.prediction.channels();
-  const int count = (block.count + kVector - 1) / kVector * kVector;
-  Acc* target = tile + channels * stride;
-  load_tile(loss.prediction, block, stride, tile);
-  if (offsets) {
-    load_offsets(loss, block, stride, count, target, valid);
-  } else {
-    load_values(loss, block, stride, count, target, valid);
+// The pixels of a tile: their targets, then their losses. `Offsets`: targets are made from ids.
+template <class Acc, bool Offsets>
+class L1Pixels {
+ public:
+  // `target` [C][stride] is memory for the targets of a tile.
+  L1Pixels(const PixelLoss& loss, Acc* target, int stride)
+      : loss_(loss), target_(target), stride_(stride) {}
+
+  // Reads the targets of `block`: pixels `first`, a multiple of kVector, and on of the tile.
+  void load_targets(const Block& block, int first) {
+    const int count = (block.count + kVector - 1) / kVector * kVector;
+    if (Offsets) {
+      load_offsets(loss_, block, stride_, count, target_ + first, valid_ + first);
+    } else {
+      load_values(loss_, block, stride_, count, target_ + first, valid_ + first);
+    }
   }
-  const double total = distances(loss, channels, stride, count, target, valid, tile);
-  if (loss.gradient.data) store_tile(tile, block, stride, loss.streamed, loss.gradient);
-  return {total, 0.0};
-}
+
+  // Predictions become gradients.
+  PixelSums evaluate(int count, Acc* tile) {
+    return {distances(loss_, loss_.prediction.channels(), stride_, count, target_, valid_, tile),
+            0.0};
+  }
+
+ private:
+  const PixelLoss& loss_;
+  Acc* target_;
+  int stride_;
+  Acc valid_[kMaxTilePixels];
+};
 
 }  // namespace MTL_SIMD
 }  // namespace mtl

@@ -13,6 +13,8 @@
 #include "loss/cpu/kernels.h"
 #include "loss/cpu/target_summary.h"
 #include "loss/cpu/tile_size.h"
+#include "loss/cpu/upsampled/memory.h"
+#include "loss/cpu/upsampled/plan.h"
 #include "loss/likelihood.h"
 #include "loss/loss.h"
 
@@ -56,6 +58,13 @@ PixelLossKernel kernel_for(TaskKind kind) {
                                          : table.instance_offset;
 }
 
+UpsampledKernel upsampled_kernel_for(TaskKind kind) {
+  const KernelTable& table = kernel_table();
+  return kind == TaskKind::kCrossEntropy ? table.upsampled_cross_entropy
+         : kind == TaskKind::kL1         ? table.upsampled_l1
+                                         : table.upsampled_instance_offset;
+}
+
 double log_variance_of(const LossTask& task) {
   return read_log_variance(task.log_variance, task.log_variance_is_double);
 }
@@ -71,12 +80,13 @@ PixelLoss prepare(const LossTask& task, const TargetSummary& summary, LossTerm& 
   term.valid = summary.valid;
   term.weight = loss_weight(task.likelihood, s, task.fixed_weight);
   term.gradient_scale =
-      stored_gradient_scale(task.prediction.dtype, term.weight, summary.normaliser);
+      stored_gradient_scale(task.prediction, task.target, term.weight, summary.normaliser);
   PixelLoss loss;
   loss.prediction = task.prediction;
   loss.target = task.target;
   loss.mask = task.mask;
   loss.gradient = task.gradient;
+  loss.align_corners = task.align_corners;
   const TensorView& p = task.prediction;
   loss.streamed = p.batch() * p.channels() * p.pixels() > kStreamElements;
   loss.class_weights = task.class_weights;
@@ -105,11 +115,11 @@ void finish(const LossTask& task, double normaliser, const PixelSums& sums, Loss
       log_variance_gradient(task.likelihood, s, term.loss, sums.log_variance / normaliser);
 }
 
-// Memory for two tiles, aligned to a cache line.
+// Scratch memory of a kernel, aligned to a cache line.
 class Workspace {
  public:
-  explicit Workspace(int64_t channels)
-      : bytes_(2 * channels * tile_pixels(channels) * sizeof(double) + kAlignment),
+  explicit Workspace(int64_t elements)
+      : bytes_(static_cast<size_t>(elements) * sizeof(double) + kAlignment),
         memory_(new std::byte[bytes_]) {}
   void* data() {
     void* start = memory_.get();
@@ -137,22 +147,45 @@ void write_results(const std::vector<LossTerm>& terms, const LossOutputs& output
   *static_cast<Scalar*>(outputs.total) = static_cast<Scalar>(total);
 }
 
+// What one thread does at a time: a range of pixels, or a band where predictions are upsampled.
 struct Work {
   size_t task;
   PixelRange range;
+  const UpsampledBand* band;
 };
 
-std::vector<Work> plan(const std::vector<LossTask>& tasks) {
+std::vector<Work> plan(const std::vector<LossTask>& tasks,
+                       const std::vector<UpsampledPlan>& upsampled) {
   std::vector<Work> works;
   for (size_t t = 0; t < tasks.size(); ++t) {
+    for (const UpsampledBand& band : upsampled[t].bands()) works.push_back({t, {}, &band});
+    if (is_upsampled(tasks[t])) continue;
     const TensorView& prediction = tasks[t].prediction;
     for (int64_t b = 0; b < prediction.batch(); ++b) {
       for (int64_t p = 0; p < prediction.pixels(); p += kRangePixels) {
-        works.push_back({t, {b, p, std::min(p + kRangePixels, prediction.pixels())}});
+        works.push_back({t, {b, p, std::min(p + kRangePixels, prediction.pixels())}, nullptr});
       }
     }
   }
   return works;
+}
+
+PixelSums run(const LossTask& task, const PixelLoss& loss, const Work& work) {
+  const int64_t channels = task.prediction.channels();
+  if (work.band) {
+    Workspace memory(upsampled_workspace(channels, task.prediction.width(), task.target.width()));
+    return upsampled_kernel_for(task.kind)(loss, *work.band, memory.data());
+  }
+  Workspace memory(2 * channels * tile_pixels(channels));
+  return kernel_for(task.kind)(loss, work.range, memory.data());
+}
+
+void write_bands(const PixelLoss& loss, const UpsampledPlan& plan, int threads) {
+  if (!loss.gradient.data) return;
+  parallel_for(static_cast<int64_t>(plan.bands().size()), threads, [&](int64_t index) {
+    const size_t i = static_cast<size_t>(index);
+    kernel_table().write_band(loss, plan.bands()[i], plan.previous(i));
+  });
 }
 
 }  // namespace
@@ -166,15 +199,18 @@ void multi_task_loss_cpu(const std::vector<LossTask>& tasks, const LossOutputs& 
     summaries.push_back(summarise_target(tasks[t], t, threads));
     losses.push_back(prepare(tasks[t], summaries.back(), terms[t]));
   }
-  for (const LossTask& task : tasks) advise_huge_pages(task.gradient);
-  const std::vector<Work> works = plan(tasks);
+  std::vector<UpsampledPlan> upsampled;
+  for (const LossTask& task : tasks) {
+    advise_huge_pages(task.gradient);
+    upsampled.emplace_back(task, kRangePixels);
+  }
+  const std::vector<Work> works = plan(tasks, upsampled);
   std::vector<PixelSums> parts(works.size());
   parallel_for(static_cast<int64_t>(works.size()), threads, [&](int64_t index) {
     const Work& work = works[index];
-    Workspace workspace(tasks[work.task].prediction.channels());
-    parts[index] =
-        kernel_for(tasks[work.task].kind)(losses[work.task], work.range, workspace.data());
+    parts[index] = run(tasks[work.task], losses[work.task], work);
   });
+  for (size_t t = 0; t < tasks.size(); ++t) write_bands(losses[t], upsampled[t], threads);
   std::vector<PixelSums> sums(tasks.size(), PixelSums{0.0, 0.0});
   for (size_t index = 0; index < works.size(); ++index) {
     sums[works[index].task].loss += parts[index].loss;

@@ -13,11 +13,12 @@
 namespace mtl {
 inline namespace MTL_SIMD {
 
-// Where a block of `count` evenly spaced pixels starts; a block ends at the end of a row unless
-// the rows join.
+// Where a block of `count` pixels starts, `step` columns apart; a block ends at the end of a row
+// unless the rows join and the step is 1.
 struct Block {
   int64_t image, row, column;
   int count;
+  int64_t step = 1;
 };
 
 template <class T, class Acc>
@@ -31,6 +32,9 @@ MTL_INLINE void load_elements(const T* MTL_RESTRICT source, int64_t channel_stri
         tile[c * stride + i] = load_as<Acc>(source[c * channel_stride + i]);
       }
     }
+  } else if (channels == 1) {
+#pragma omp simd
+    for (int i = 0; i < count; ++i) tile[i] = load_as<Acc>(source[i * pixel_stride]);
   } else {  // pixel by pixel: channels_last reads in memory order
     for (int i = 0; i < count; ++i) {
       for (int64_t c = 0; c < channels; ++c) {
@@ -45,7 +49,7 @@ template <class Acc>
 inline void load_tile(const TensorView& view, const Block& block, int stride, Acc* tile) {
   const int64_t channels = view.channels();
   const int64_t start = view.offset(block.image, block.row, block.column);
-  const int64_t cs = view.strides[1], ps = view.strides[3];
+  const int64_t cs = view.strides[1], ps = view.strides[3] * block.step;
   switch (view.dtype) {
     case DType::kFloat32:
       load_elements(static_cast<const float*>(view.data) + start, cs, ps, channels, block.count,
@@ -79,7 +83,8 @@ template <class T, class Acc>
 MTL_INLINE void store_elements(const Acc* MTL_RESTRICT tile, const Block& block, int stride,
                                bool streamed, const TensorView& view) {
   T* target = static_cast<T*>(view.data) + view.offset(block.image, block.row, block.column);
-  const int64_t channels = view.channels(), cs = view.strides[1], ps = view.strides[3];
+  const int64_t channels = view.channels(), cs = view.strides[1];
+  const int64_t ps = view.strides[3] * block.step;
   if (ps != 1) {
     for (int i = 0; i < block.count; ++i) {
       for (int64_t c = 0; c < channels; ++c)
@@ -131,7 +136,7 @@ MTL_INLINE void decode_labels(const Label* source, int64_t pixel_stride, int cou
 inline void load_labels(const TensorView& view, const Block& block, int64_t ignored,
                         int32_t* labels) {
   const int64_t start = view.offset(block.image, block.row, block.column);
-  const int64_t ps = view.strides[3];
+  const int64_t ps = view.strides[3] * block.step;
   switch (view.dtype) {
     case DType::kUInt8:
       decode_labels(static_cast<const uint8_t*>(view.data) + start, ps, block.count, ignored,

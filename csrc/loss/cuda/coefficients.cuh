@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kThreads) prepare_task(CudaTask task) {
       clamp_log_variance(read_log_variance(task.log_variance, task.log_variance_is_double));
   state.weight = loss_weight(task.likelihood, state.log_variance, task.fixed_weight);
   state.gradient_scale =
-      stored_gradient_scale(task.prediction.dtype, state.weight, state.normaliser);
+      stored_gradient_scale(task.prediction, task.target, state.weight, state.normaliser);
   state.gradient_factor = state.normaliser > 0.0 ? state.gradient_scale / state.normaliser : 0.0;
   state.logit_scale = logit_scale(task.likelihood, state.log_variance);
 }

@@ -1,0 +1,190 @@
+// Columns where each prediction stands for R of the target (2, 4, 8, ...).
+//
+// The R columns around prediction k are its phases j = 0 .. R-1, x = k R + j. A phase has the same
+// weights in every cell: t = (2j+1-R)/(2R) from the centre, so neighbouring cells are the lanes of
+// a vector and nothing is gathered or scattered:
+//   t < 0:  f = -t P[k-1] + (1+t) P[k]        t > 0:  f = (1-t) P[k] + t P[k+1]
+// A tile holds some phases of some cells, [C][phase][cell].
+#pragma once
+
+#include "common/lanes.h"
+#include "loss/bilinear.h"
+#include "loss/cpu/upsampled/band.h"
+
+namespace mtl {
+inline namespace MTL_SIMD {
+
+static_assert(kLanes == kVector, "a vector of cells fills a vector of the tile");
+
+template <class Acc, class Pixels>
+class PhaseColumns {
+ public:
+  PhaseColumns(const PixelLoss& loss, int64_t image, Acc* memory)
+      : loss_(loss),
+        image_(image),
+        channels_(loss.prediction.channels()),
+        width_(loss.prediction.width()),
+        ratio_(static_cast<int>(loss.target.width() / width_)),
+        half_step_(Acc(0.5) / static_cast<Acc>(ratio_)),
+        row_stride_(row_stride(width_)),
+        stride_(tile_pixels(channels_)),
+        tile_(memory),
+        corners_(memory + 2 * channels_ * stride_),
+        pixels_(loss, memory + channels_ * stride_, stride_) {}
+
+  PixelSums cell_row(const BilinearAxis& rows, const CellRow& row, const Acc* low, const Acc* high,
+                     Acc* low_gradient, Acc* high_gradient) {
+    PixelSums sums = {0.0, 0.0};
+    const int most = ratio_ * kVector < stride_ ? stride_ / (ratio_ * kVector) * kVector : kVector;
+    for (int64_t first = 0; first < width_; first += most) {
+      const int64_t left = (width_ - first + kVector - 1) / kVector * kVector;
+      cells_ = static_cast<int>(left < most ? left : most);
+      if (low_gradient) clear_corners();
+      for (int64_t y = row.begin; y < row.end; ++y) {
+        const BilinearSample at = rows.at(y);
+        row_weights_[0] = static_cast<Acc>(at.low_weight);
+        row_weights_[1] = static_cast<Acc>(at.high_weight);
+        const PixelSums part = target_row(y, first, low, high, low_gradient != nullptr);
+        sums.loss += part.loss;
+        sums.log_variance += part.log_variance;
+      }
+      if (low_gradient) {
+        add_corners(corners_, first, low_gradient);
+        add_corners(corners_ + 3 * channels_ * cells_, first, high_gradient);
+      }
+    }
+    return sums;
+  }
+
+ private:
+  // The cells from `first` on of one target row, as many phases at a time as a tile holds.
+  PixelSums target_row(int64_t y, int64_t first, const Acc* low, const Acc* high, bool gradient) {
+    PixelSums sums = {0.0, 0.0};
+    const int most = stride_ / cells_;
+    const int count = static_cast<int>(width_ - first < cells_ ? width_ - first : cells_);
+    for (begin_ = 0; begin_ < ratio_; begin_ = end_) {
+      end_ = begin_ + most < ratio_ ? begin_ + most : ratio_;
+      for (int j = begin_; j < end_; ++j) offsets_[j - begin_] = (2 * j + 1 - ratio_) * half_step_;
+      for (int j = begin_; j < end_; ++j) {
+        pixels_.load_targets({image_, y, first * ratio_ + j, count, ratio_}, (j - begin_) * cells_);
+      }
+      interpolate(low + kMargin + first, high + kMargin + first);
+      const PixelSums part = pixels_.evaluate((end_ - begin_) * cells_, tile_);
+      sums.loss += part.loss;
+      sums.log_variance += part.log_variance;
+      if (gradient) sum_corners();
+    }
+    return sums;
+  }
+
+  // Phases of the tile left of the centres end here; from right_begin() on they are right of them.
+  int left_end() const { return clamp(ratio_ / 2); }
+  int right_begin() const { return clamp((ratio_ + 1) / 2); }
+  int clamp(int j) const { return j < begin_ ? begin_ : j > end_ ? end_ : j; }
+
+  void interpolate(const Acc* low, const Acc* high) {
+    for (int64_t c = 0; c < channels_; ++c) {
+      const Acc* p0 = low + c * row_stride_;
+      const Acc* p1 = high + c * row_stride_;
+      for (int k = 0; k < cells_; k += kLanes) {
+        Lanes<Acc> left, centre, right;
+        mix_rows(p0 + k - 1, p1 + k - 1, left);
+        mix_rows(p0 + k, p1 + k, centre);
+        mix_rows(p0 + k + 1, p1 + k + 1, right);
+        Acc* f = tile_ + c * stride_ + k;
+        int j = begin_;
+        for (; j < left_end(); ++j, f += cells_) {
+          const Acc t = offsets_[j - begin_];
+          store_lanes<Acc>(-t * left + (1 + t) * centre, f);
+        }
+        for (; j < right_begin(); ++j, f += cells_) store_lanes<Acc>(centre, f);
+        for (; j < end_; ++j, f += cells_) {
+          const Acc t = offsets_[j - begin_];
+          store_lanes<Acc>((1 - t) * centre + t * right, f);
+        }
+      }
+    }
+  }
+
+  MTL_INLINE void mix_rows(const Acc* p0, const Acc* p1, Lanes<Acc>& mixed) const {
+    Lanes<Acc> a, b;
+    load_lanes(p0, a);
+    load_lanes(p1, b);
+    mixed = row_weights_[0] * a + row_weights_[1] * b;
+  }
+
+  // corners_ is [row low, high][column k-1, k, k+1][C][cell].
+  void clear_corners() {
+    for (int64_t i = 0; i < 6 * channels_ * cells_; ++i) corners_[i] = Acc(0);
+  }
+
+  // The tile's gradients, times the weights that f had.
+  void sum_corners() {
+    for (int64_t c = 0; c < channels_; ++c) {
+      for (int k = 0; k < cells_; k += kLanes) {
+        Lanes<Acc> left = {}, centre = {}, right = {}, g;
+        const Acc* gradient = tile_ + c * stride_ + k;
+        int j = begin_;
+        for (; j < left_end(); ++j, gradient += cells_) {
+          const Acc t = offsets_[j - begin_];
+          load_lanes(gradient, g);
+          left += -t * g;
+          centre += (1 + t) * g;
+        }
+        for (; j < right_begin(); ++j, gradient += cells_) {
+          load_lanes(gradient, g);
+          centre += g;
+        }
+        for (; j < end_; ++j, gradient += cells_) {
+          const Acc t = offsets_[j - begin_];
+          load_lanes(gradient, g);
+          centre += (1 - t) * g;
+          right += t * g;
+        }
+        Acc* sums = corners_ + c * cells_ + k;
+        const int64_t plane = channels_ * cells_;
+        for (const Acc weight : row_weights_) {
+          add_lanes(weight, left, sums);
+          add_lanes(weight, centre, sums + plane);
+          add_lanes(weight, right, sums + 2 * plane);
+          sums += 3 * plane;
+        }
+      }
+    }
+  }
+
+  static MTL_INLINE void add_lanes(Acc weight, const Lanes<Acc>& part, Acc* sum) {
+    Lanes<Acc> total;
+    load_lanes(sum, total);
+    total += weight * part;
+    store_lanes<Acc>(total, sum);
+  }
+
+  // Adds [column][C][cell] to a row of the gradient.
+  void add_corners(const Acc* corners, int64_t first, Acc* gradient) const {
+    for (int side = 0; side < 3; ++side) {
+      for (int64_t c = 0; c < channels_; ++c) {
+        const Acc* MTL_RESTRICT part = corners + (side * channels_ + c) * cells_;
+        Acc* MTL_RESTRICT sum = gradient + c * row_stride_ + kMargin + first + side - 1;
+#pragma omp simd
+        for (int k = 0; k < cells_; ++k) sum[k] += part[k];
+      }
+    }
+  }
+
+  const PixelLoss& loss_;
+  int64_t image_, channels_, width_;
+  int ratio_;
+  Acc half_step_;  // half the distance of two target columns, in columns of the prediction
+  int64_t row_stride_;
+  int stride_;               // of the tile
+  int cells_ = 0;            // of the tile
+  int begin_ = 0, end_ = 0;  // its phases, and each one's t
+  Acc offsets_[kMaxTilePixels / kVector];
+  Acc row_weights_[2];
+  Acc *tile_, *corners_;
+  Pixels pixels_;
+};
+
+}  // namespace MTL_SIMD
+}  // namespace mtl

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtl_cuda import functional, reference
+    from mtl_cuda.clustering.ordering import optics
     from mtl_cuda.clustering.points import dbscan
     from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
     from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
@@ -25,6 +26,7 @@ __all__ = [
     "MultiTaskLossOutput",
     "dbscan",
     "functional",
+    "optics",
     "reference",
 ]
 
@@ -35,6 +37,7 @@ _MODULES = {
     "MultiTaskLoss": "modules",
     "MultiTaskLossOutput": "modules",
     "dbscan": "clustering.points",
+    "optics": "clustering.ordering",
 }
 
 

@@ -61,3 +61,20 @@ def dbscan_cpu(
     core: int,
     threads: int,
 ) -> None: ...
+def optics_cpu(
+    points: int,
+    count: int,
+    max_eps: float,
+    min_samples: int,
+    graph: tuple[int, int, int, int],
+    threads: int,
+) -> None: ...
+def optics_xi(
+    graph: tuple[int, int, int, int],
+    count: int,
+    min_samples: int,
+    min_cluster_size: int,
+    xi: float,
+    predecessor_correction: bool,
+    labels: int,
+) -> None: ...

@@ -1,5 +1,5 @@
 """The ops ``torch.ops.mtl_cuda.*``: importing this package registers them with PyTorch."""
 
-from mtl_cuda.ops import dbscan, instance_centroids, multi_task_loss
+from mtl_cuda.ops import dbscan, instance_centroids, multi_task_loss, optics
 
-__all__ = ["dbscan", "instance_centroids", "multi_task_loss"]
+__all__ = ["dbscan", "instance_centroids", "multi_task_loss", "optics"]

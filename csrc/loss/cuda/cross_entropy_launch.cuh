@@ -7,26 +7,22 @@
 #include "loss/cuda/cross_entropy_general.cuh"
 #include "loss/cuda/cross_entropy_staged.cuh"
 #include "loss/cuda/cross_entropy_vector.cuh"
+#include "loss/cuda/layout.h"
 
 namespace mtl {
 namespace cross_entropy {
 
 constexpr int64_t kFewClasses = 32;
 
-inline bool is_aligned(const TensorView& view, int64_t stride, int64_t element_bytes) {
-  return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && stride * element_bytes % 16 == 0;
-}
-
-// NCHW: pixels of an image in one run, every 16 bytes of every channel aligned.
+// NCHW: every channel of every image in whole packs of 16 bytes.
 inline bool is_planar(const TensorView& view, int64_t bytes) {
-  return view.strides[3] == 1 && view.rows_join() && is_aligned(view, view.strides[0], bytes) &&
-         is_aligned(view, view.strides[1], bytes) && view.pixels() * bytes % 16 == 0;
+  return is_aligned_run(view, 16 / bytes) && view.pixels() * bytes % 16 == 0;
 }
 
 // channels_last: an image in one run, every image aligned.
 inline bool is_interleaved(const TensorView& view, int64_t bytes) {
   return view.strides[1] == 1 && view.strides[3] == view.channels() && view.rows_join() &&
-         is_aligned(view, view.strides[0], bytes);
+         reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && view.strides[0] * bytes % 16 == 0;
 }
 
 template <class Fits>

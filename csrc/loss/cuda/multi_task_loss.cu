@@ -1,11 +1,12 @@
-// Launches of the loss: count, prepare, compute, finish; a kernel or two each per task. The grid is
-// a function of shapes alone, so that the order of every sum is, too.
+// Launches of the loss: one that counts and one that prepares for all tasks, one that computes per
+// task, one that finishes for all. The grid is a function of shapes alone, so that the order of
+// every sum is, too.
 #include <algorithm>
 
 #include "loss/cuda/coefficients.cuh"
 #include "loss/cuda/count.cuh"
 #include "loss/cuda/cross_entropy_dispatch.h"
-#include "loss/cuda/l1.cuh"
+#include "loss/cuda/l1_launch.cuh"
 #include "loss/cuda/multi_task_loss.h"
 #include "loss/cuda/scale.cuh"
 #include "loss/cuda/workspace.h"
@@ -13,75 +14,41 @@
 namespace mtl {
 namespace {
 
-constexpr int64_t kInstanceRows = kMaxInstanceId + 1;
-constexpr int64_t kUsualIds = 1024;  // per image; more take further turns
-
 unsigned blocks_for(int64_t items) {
   return static_cast<unsigned>((items + kThreads - 1) / kThreads);
 }
 
-void count_task(const CudaTask& task, void* stream) {
-  const dim3 grid(static_cast<unsigned>(task.count_blocks)), block(kThreads);
-  switch (task.kind) {
-    case TaskKind::kCrossEntropy:
-      launch(count_labels, grid, block, 0, stream, task);
-      break;
-    case TaskKind::kL1:
-      launch(count_values, grid, block, 0, stream, task);
-      break;
-    default:
-      launch(sum_instances_kernel, grid, block, 0, stream, task);
-      launch(divide_instances, main_grid(kUsualIds, kThreads, task.target.batch()), block, 0,
-             stream, task);
-  }
-  launch(prepare_task, dim3(1), block, 0, stream, task);
-}
-
-template <class T, template <class> class Target>
-void launch_l1(const CudaTask& task, dim3 grid, void* stream) {
-  if (task.gradient.data) {
-    launch(l1_loss<T, Target, true>, grid, dim3(kThreads), 0, stream, task);
-  } else {
-    launch(l1_loss<T, Target, false>, grid, dim3(kThreads), 0, stream, task);
+// Calls work(group, number of its tasks, place of the first among `tasks`).
+template <class Work>
+void for_each_group(const std::vector<CudaTask>& tasks, const Work& work) {
+  for (size_t first = 0; first < tasks.size(); first += kGroup) {
+    const size_t count = std::min<size_t>(kGroup, tasks.size() - first);
+    TaskGroup group = {};
+    std::copy_n(tasks.begin() + static_cast<std::ptrdiff_t>(first), count, group.task);
+    work(group, static_cast<int>(count), static_cast<int>(first));
   }
 }
 
-template <class T>
-void launch_l1(const CudaTask& task, dim3 grid, void* stream) {
-  if (task.kind == TaskKind::kL1) {
-    launch_l1<T, ValueTarget>(task, grid, stream);
-  } else {
-    launch_l1<T, OffsetTarget>(task, grid, stream);
+void count_and_prepare(const TaskGroup& group, int count, void* stream) {
+  int blocks = 1, id_blocks = 0;
+  for (int t = 0; t < count; ++t) {
+    const CudaTask& task = group.task[t];
+    blocks = std::max(blocks, task.count_blocks);
+    if (!task.instances) continue;
+    const int64_t images = std::min<int64_t>(task.target.batch(), kMaxCountBlocks);
+    id_blocks = std::max(id_blocks, kIdBlocks * static_cast<int>(images));
   }
+  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(count));
+  launch(count_targets, grid, dim3(kThreads), 0, stream, group);
+  launch(prepare_tasks, dim3(static_cast<unsigned>(1 + id_blocks), grid.y), dim3(kThreads), 0,
+         stream, group);
 }
 
 // Runs the main kernel; `task.blocks` becomes the number of its blocks.
 void compute_task(CudaTask& task, void* stream) {
   if (task.prediction.batch() * task.prediction.pixels() == 0) return;
-  if (task.kind == TaskKind::kCrossEntropy) {
-    task.blocks = launch_cross_entropy(task, stream);
-    return;
-  }
-  const dim3 grid = main_grid(task.prediction.pixels(), kThreads, task.prediction.batch());
-  task.blocks = static_cast<int>(grid.x * grid.y);
-  switch (task.prediction.dtype) {
-    case DType::kFloat32:
-      return launch_l1<float>(task, grid, stream);
-    case DType::kFloat64:
-      return launch_l1<double>(task, grid, stream);
-    case DType::kFloat16:
-      return launch_l1<__half>(task, grid, stream);
-    default:
-      return launch_l1<__nv_bfloat16>(task, grid, stream);
-  }
-}
-
-template <class Scalar>
-void finish(std::vector<CudaTask>& tasks, const LossOutputs& outputs, double* sum, void* stream) {
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    launch(finish_task<Scalar>, dim3(1), dim3(kThreads), 0, stream, tasks[t], static_cast<int>(t),
-           outputs, sum);
-  }
+  task.blocks = task.kind == TaskKind::kCrossEntropy ? launch_cross_entropy(task, stream)
+                                                     : launch_l1(task, stream);
 }
 
 template <class T>
@@ -103,15 +70,15 @@ void multi_task_loss_cuda(const std::vector<LossTask>& tasks, const LossOutputs&
   check_cuda(cudaMemsetAsync(workspace, 0, static_cast<size_t>(memory.zeroed_bytes()),
                              static_cast<cudaStream_t>(stream)),
              "clearing the counters of the loss");
-  for (CudaTask& task : memory.tasks()) {
-    count_task(task, stream);
-    compute_task(task, stream);
-  }
-  if (outputs.in_double) {
-    finish<double>(memory.tasks(), outputs, memory.sum(), stream);
-  } else {
-    finish<float>(memory.tasks(), outputs, memory.sum(), stream);
-  }
+  for_each_group(memory.tasks(), [&](const TaskGroup& group, int count, int) {
+    count_and_prepare(group, count, stream);
+  });
+  for (CudaTask& task : memory.tasks()) compute_task(task, stream);
+  const auto finish = outputs.in_double ? finish_tasks<double> : finish_tasks<float>;
+  for_each_group(memory.tasks(), [&](const TaskGroup& group, int count, int first) {
+    launch(finish, dim3(1), dim3(kFinishThreads), 0, stream, group, count, first, outputs,
+           memory.sum());
+  });
 }
 
 void scale_gradient_cuda(void* gradient, DType dtype, int64_t count, const double* factor,
@@ -142,11 +109,15 @@ void instance_centroids_cuda(const TensorView& ids, int64_t instances, float* ce
                       static_cast<cudaStream_t>(stream)),
       "clearing the table of instances");
   CudaTask task = {};
+  task.kind = TaskKind::kInstanceOffset;
   task.target = ids;
   task.state = static_cast<TaskState*>(workspace);
   task.instances = reinterpret_cast<InstanceRow*>(task.state + 1);
   task.count_blocks = kMaxCountBlocks;
-  launch(sum_instances_kernel, dim3(kMaxCountBlocks), dim3(kThreads), 0, stream, task);
+  task.target_in_runs = counts_in_runs(task);
+  TaskGroup group = {};
+  group.task[0] = task;
+  launch(count_targets, dim3(kMaxCountBlocks), dim3(kThreads), 0, stream, group);
   launch(write_centroids, dim3(blocks_for(count)), dim3(kThreads), 0, stream, task.instances,
          ids.batch(), instances, centroids, counts);
 }

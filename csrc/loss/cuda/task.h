@@ -52,9 +52,19 @@ struct CudaTask {
   BlockSums* sums;         // [blocks]
   int count_blocks;        // of the counting kernel, and
   int blocks;              // of the main kernel: functions of the shape alone
+  bool target_in_runs;     // whether the counting kernel reads target and mask in runs
+};
+
+// Tasks that the small kernels take together, one per row of the grid: a launch costs more than
+// their work. Kernels' parameters have 4 KiB.
+constexpr int kGroup = 6;
+struct TaskGroup {
+  CudaTask task[kGroup];
 };
 
 constexpr int kThreads = 256;
+constexpr int kFinishThreads = 512;
+constexpr int kCountRun = 8;         // pixels that a counting thread reads at once
 constexpr int kVectorThreads = 128;  // of cross_entropy_vector, which has few but large threads
 constexpr int kMaxCountBlocks = 512;
 constexpr int kMaxMainBlocks = 4096;

@@ -4,10 +4,19 @@
 #include <algorithm>
 #include <vector>
 
+#include "loss/cuda/layout.h"
 #include "loss/cuda/task.h"
 #include "loss/instances.h"
 
 namespace mtl {
+
+// Whether the targets, and the mask, of the whole batch are one aligned run each.
+inline bool counts_in_runs(const CudaTask& task) {
+  const auto fits = [](const TensorView& map) {
+    return is_one_run(map) && is_aligned_run(map, kCountRun);
+  };
+  return fits(task.target) && (!task.mask.data || fits(task.mask));
+}
 
 class LossWorkspace {
  public:
@@ -54,6 +63,7 @@ class LossWorkspace {
         static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(rows, kMaxCountBlocks)));
     described.log_variance = task.log_variance;
     described.log_variance_is_double = task.log_variance_is_double;
+    described.target_in_runs = counts_in_runs(described);
     return described;
   }
 

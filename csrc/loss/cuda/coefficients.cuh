@@ -32,7 +32,8 @@ __device__ __forceinline__ void prepare_task(const CudaTask& task) {
 
 // Grid: (1 + kIdBlocks times images where a task has instances; tasks). Without the bound of two
 // blocks the compiler spills for the sake of more.
-__global__ void __launch_bounds__(kThreads, 2) prepare_tasks(const __grid_constant__ TaskGroup group) {
+__global__ void __launch_bounds__(kThreads, 2)
+    prepare_tasks(const __grid_constant__ TaskGroup group) {
   const CudaTask& task = group.task[blockIdx.y];
   if (blockIdx.x == 0) {
     prepare_task(task);

@@ -1,6 +1,8 @@
 // Chooses and launches the L1 kernel of a task (l1.cuh lists them).
 #pragma once
 
+#include <limits>
+
 #include "loss/cuda/cross_entropy_dispatch.h"
 #include "loss/cuda/l1_vector.cuh"
 #include "loss/cuda/layout.h"
@@ -21,10 +23,18 @@ inline CudaTask without_borders(CudaTask task) {
   return task;
 }
 
+// Whether l1_vector can take the task, `count` pixels at a time.
 inline bool in_runs(const CudaTask& task, int64_t count) {
   const auto fits = [&](const TensorView& view) {
     return !view.data || is_aligned_run(view, count);
   };
+  if (task.kind == TaskKind::kInstanceOffset) {
+    constexpr int64_t kMost = std::numeric_limits<int>::max();
+    if (task.prediction.pixels() % count != 0 || task.target.height() > kMost ||
+        task.target.width() > kMost) {
+      return false;
+    }
+  }
   return fits(task.prediction) && fits(task.target) && fits(task.mask) && fits(task.gradient);
 }
 

@@ -44,7 +44,7 @@ struct ValueRun {
   unsigned valid;      // pixel i at bit i
 };
 
-// Targets of an instance task. Rows and columns below 2^31.
+// Targets of an instance task. Fewer than 2^31 rows and columns.
 template <int Count>
 struct OffsetRun {
   static constexpr bool kWholePacks = true;
@@ -98,7 +98,7 @@ struct OffsetRun {
 };
 
 // Grid: (blocks of packs, images), both strided over. Requires is_aligned_run(view, Pack<T>::kSize)
-// of layout.h for all tensors of the task.
+// of layout.h for all tensors of the task, and for instances images of whole packs.
 template <class T, template <int> class Targets, bool Gradient>
 __global__ void __launch_bounds__(kThreads, sizeof(T) == 2 ? 3 : 4) l1_vector(CudaTask task) {
   constexpr int kPixels = Pack<T>::kSize;

@@ -53,9 +53,13 @@ void compute_task(CudaTask& task, void* stream) {
 
 template <class T>
 void launch_scale(void* gradient, int64_t count, const double* factor, void* stream) {
-  const int64_t blocks = std::min<int64_t>((count + kThreads - 1) / kThreads, kMaxMainBlocks);
+  constexpr int64_t kSize = 16 / static_cast<int64_t>(sizeof(T));
+  const bool in_packs = sizeof(T) < 8 && reinterpret_cast<uintptr_t>(gradient) % 16 == 0;
+  const int64_t packs = in_packs ? count / kSize : 0;
+  const int64_t turns = std::max(packs, count - packs * kSize);
+  const int64_t blocks = std::min<int64_t>((turns + kThreads - 1) / kThreads, kMaxMainBlocks);
   launch(scale_gradient<T>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream,
-         static_cast<T*>(gradient), count, factor);
+         static_cast<T*>(gradient), count, packs, factor);
 }
 
 }  // namespace

@@ -1,45 +1,27 @@
+from collections.abc import Sequence
 from typing import Any
 
-View = tuple[int, int, list[int], list[int]]
+View = tuple[int, int, Sequence[int], Sequence[int]]
+Outputs = tuple[int, int, bool, int, int]
 
 class BadLabel(ValueError): ...
 
-class LossTask:
-    def __init__(
+class LossTasks:
+    def __init__(self, tasks: Sequence[tuple[int, int, int, int, float]]) -> None: ...
+    def with_tensors(
         self,
-        kind: int,
-        likelihood: int,
-        prediction: View,
-        target: View,
-        mask: View | None,
-        gradient: View | None,
-        class_weights: int,
-        ignore_index: int,
-        label_smoothing: float,
-        log_variance: int,
-        log_variance_is_double: bool,
-        fixed_weight: float,
+        tensors: Sequence[tuple[View, View, View | None, View | None]],
+        log_variances: tuple[int, int, bool] | None,
+        fixed_weights: Sequence[float],
         align_corners: bool,
-    ) -> None: ...
-
-class LossOutputs:
-    def __init__(
-        self,
-        total: int,
-        losses: int,
-        in_double: bool,
-        weights: int,
-        valid: int,
-        log_variance_gradient: int,
-        gradient_scales: int,
-    ) -> None: ...
+    ) -> LossTasks: ...
 
 def build_info() -> dict[str, str]: ...
 def cuda_info() -> dict[str, Any]: ...
-def multi_task_loss_cpu(tasks: list[LossTask], outputs: LossOutputs, threads: int) -> None: ...
-def multi_task_loss_workspace(tasks: list[LossTask]) -> int: ...
+def multi_task_loss_cpu(tasks: LossTasks, outputs: Outputs, threads: int) -> None: ...
+def multi_task_loss_workspace(tasks: LossTasks) -> int: ...
 def multi_task_loss_cuda(
-    tasks: list[LossTask], outputs: LossOutputs, workspace: int, stream: int
+    tasks: LossTasks, outputs: Outputs, workspace: int, stream: int
 ) -> None: ...
 def scale_gradient_cuda(
     gradient: int, dtype: int, count: int, factor: int, stream: int

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task, Task
+from mtl_cuda.tasks import L1Task, Task
 
 PREDICTION_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 LABEL_DTYPES = (torch.uint8, torch.int16, torch.int32, torch.int64)
@@ -53,70 +53,91 @@ def check_names(given: Mapping[str, object], tasks: Mapping[str, Task], argument
         )
 
 
-def check_prediction(prediction: object, task: Task, argument: str) -> Tensor:
-    """The prediction of a task: floating point, [B,C,h,w] with the task's C."""
-    tensor = check_tensor(prediction, argument)
-    check_dtype(tensor, PREDICTION_DTYPES, argument)
+def _one_of(given: object, dtypes: tuple[torch.dtype, ...], argument: str, name: str) -> Tensor:
+    """An entry of a mapping as a tensor of one of the types.
+
+    This and the checks below name their argument only where they fail: in every call that would
+    cost more than the checks.
+    """
+    if isinstance(given, Tensor) and given.dtype in dtypes:
+        return given
+    tensor = check_tensor(given, f"{argument}[{name!r}]")
+    check_dtype(tensor, dtypes, f"{argument}[{name!r}]")
+    return tensor
+
+
+def check_prediction(prediction: object, task: Task, device: torch.device, name: str) -> Tensor:
+    """The prediction of a task: floating point, [B,C,h,w] with the task's C, on the device."""
+    tensor = _one_of(prediction, PREDICTION_DTYPES, "predictions", name)
     if tensor.dim() != 4 or tensor.shape[1] != task.channels:
         raise ValueError(
-            f"{argument}: expected [B,{task.channels},h,w] for {task}, got {list(tensor.shape)}"
+            f"predictions[{name!r}]: expected [B,{task.channels},h,w] for {task}, "
+            f"got {list(tensor.shape)}"
+        )
+    if tensor.device != device:
+        raise ValueError(
+            f"predictions[{name!r}]: expected a tensor on {device} like the other predictions, "
+            f"got one on {tensor.device}"
         )
     return tensor
 
 
 def check_target(
-    target: object, task: Task, prediction: Tensor, argument: str
+    target: object, task: Task, prediction: Tensor, name: str
 ) -> tuple[Tensor, Tensor | None]:
     """The target of a task and its mask, if any, checked against the prediction's batch."""
-    mask: Tensor | None = None
-    if isinstance(task, L1Task) and isinstance(target, tuple):
+    if not isinstance(task, L1Task):
+        labels = _one_of(target, LABEL_DTYPES, "targets", name)
+        if labels.dim() != 3:
+            raise ValueError(f"targets[{name!r}]: expected [B,H,W], got {list(labels.shape)}")
+        _check_grid(labels, prediction, name)
+        return labels, None
+    mask = None
+    if isinstance(target, tuple):
         if len(target) != 2:
-            raise ValueError(f"{argument}: expected (target, mask), got a tuple of {len(target)}")
-        mask = check_tensor(target[1], f"{argument}[1] (mask)")
-        target = target[0]
-    tensor = check_tensor(target, argument)
-    if isinstance(task, CrossEntropyTask | InstanceOffsetTask):
-        check_dtype(tensor, LABEL_DTYPES, argument)
-    else:
-        check_dtype(tensor, PREDICTION_DTYPES, argument)
-        if tensor.dim() == 3 and task.channels == 1:
-            tensor = tensor.unsqueeze(1)
-    _check_grid(tensor, task, prediction, argument)
+            raise ValueError(
+                f"targets[{name!r}]: expected (target, mask), got a tuple of {len(target)}"
+            )
+        target, mask = target[0], check_tensor(target[1], f"targets[{name!r}][1] (mask)")
+    values = _one_of(target, PREDICTION_DTYPES, "targets", name)
+    channels = values.shape[1] if values.dim() == 4 else 1
+    if values.dim() not in (3, 4) or channels != task.channels:
+        layout = f"[B,{task.channels},H,W]" + (" or [B,H,W]" if task.channels == 1 else "")
+        raise ValueError(f"targets[{name!r}]: expected {layout}, got {list(values.shape)}")
+    _check_grid(values, prediction, name)
     if mask is not None:
-        check_dtype(mask, (torch.bool,), f"{argument}[1] (mask)")
-        grid = (tensor.shape[0], tensor.shape[-2], tensor.shape[-1])
-        check_shape(mask, grid, "[B,H,W]", f"{argument}[1] (mask)")
-        _check_device(mask, prediction, f"{argument}[1] (mask)")
-    return tensor, mask
+        _check_mask(mask, values, f"targets[{name!r}][1] (mask)")
+    return values, mask
 
 
-def _check_grid(tensor: Tensor, task: Task, prediction: Tensor, argument: str) -> None:
-    if isinstance(task, L1Task):
-        dims, layout, fits = 4, f"[B,{task.channels},H,W]", tensor.shape[1:2] == (task.channels,)
-        layout += " or [B,H,W]" if task.channels == 1 else ""
-    else:
-        dims, layout, fits = 3, "[B,H,W]", True
-    if tensor.dim() != dims or not fits:
-        raise ValueError(f"{argument}: expected {layout}, got {list(tensor.shape)}")
-    if tensor.shape[0] != prediction.shape[0]:
+def _check_grid(target: Tensor, prediction: Tensor, name: str) -> None:
+    if target.shape[0] != prediction.shape[0]:
         raise ValueError(
-            f"{argument}: expected a batch of {prediction.shape[0]} like the prediction, "
-            f"got {tensor.shape[0]}"
+            f"targets[{name!r}]: expected a batch of {prediction.shape[0]} like the prediction, "
+            f"got {target.shape[0]}"
         )
-    if 0 in prediction.shape[-2:] and prediction.shape[-2:] != tensor.shape[-2:]:
+    size = prediction.shape[-2:]
+    if 0 in size and size != target.shape[-2:]:
         raise ValueError(
-            f"{argument}: a grid of {list(tensor.shape[-2:])} cannot be interpolated from a "
-            f"prediction of {list(prediction.shape[-2:])}; give predictions of one pixel at least"
+            f"targets[{name!r}]: a grid of {list(target.shape[-2:])} cannot be interpolated from "
+            f"a prediction of {list(size)}; give predictions of one pixel at least"
         )
-    _check_device(tensor, prediction, argument)
+    if target.device != prediction.device:
+        raise _elsewhere(target, prediction.device, f"targets[{name!r}]")
 
 
-def _check_device(tensor: Tensor, prediction: Tensor, argument: str) -> None:
-    if tensor.device != prediction.device:
-        raise ValueError(
-            f"{argument}: expected a tensor on {prediction.device} like the prediction, got one "
-            f"on {tensor.device}; move it with .to('{prediction.device}')"
-        )
+def _check_mask(mask: Tensor, target: Tensor, argument: str) -> None:
+    check_dtype(mask, (torch.bool,), argument)
+    check_shape(mask, (target.shape[0], target.shape[-2], target.shape[-1]), "[B,H,W]", argument)
+    if mask.device != target.device:
+        raise _elsewhere(mask, target.device, argument)
+
+
+def _elsewhere(tensor: Tensor, device: torch.device, argument: str) -> ValueError:
+    return ValueError(
+        f"{argument}: expected a tensor on {device} like the prediction, got one on "
+        f"{tensor.device}; move it with .to('{device}')"
+    )
 
 
 def check_log_variances(log_variances: object, count: int, device: torch.device) -> Tensor:

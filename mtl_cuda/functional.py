@@ -11,6 +11,7 @@ from torch import Tensor
 import mtl_cuda.ops.multi_task_loss as loss_op
 from mtl_cuda import checks
 from mtl_cuda.ops.bad_label import check_labels
+from mtl_cuda.ops.loss_tasks import write_tasks
 from mtl_cuda.reference import LossTerms, Target, upsample
 from mtl_cuda.tasks import (
     LOG_VARIANCE_RANGE,
@@ -67,57 +68,56 @@ def multi_task_loss(
         NotImplementedError: predictions on a device that has no kernel, or on a GPU where the
             package was built without CUDA.
     """
-    names = list(tasks)
+    result = fused_loss(
+        predictions, targets, tasks, log_variances, weights, align_corners, validate
+    )
+    return LossTerms(result.total, result.losses, result.weights, result.valid)
+
+
+def fused_loss(
+    predictions: Mapping[str, Tensor],
+    targets: Mapping[str, Target],
+    tasks: Mapping[str, Task],
+    log_variances: Tensor | None,
+    weights: Mapping[str, float] | None,
+    align_corners: bool,
+    validate: bool,
+) -> loss_op.LossResult:
+    """The op's own results for the arguments of :func:`multi_task_loss`."""
     checks.check_names(predictions, tasks, "predictions")
     checks.check_names(targets, tasks, "targets")
     if (log_variances is None) == (weights is None):
         raise ValueError("log_variances, weights: expected exactly one of the two")
-    given = [
-        checks.check_prediction(predictions[name], task, f"predictions[{name!r}]")
-        for name, task in tasks.items()
-    ]
-    _check_devices(given, names)
-    pairs = [
-        checks.check_target(targets[name], task, prediction, f"targets[{name!r}]")
-        for (name, task), prediction in zip(tasks.items(), given)
-    ]
+    recording = torch.is_grad_enabled()
+    device = _device_of(predictions, tasks)
+    given, grids, masks, needs_gradient = [], [], [], []
+    for name, task in tasks.items():
+        prediction = checks.check_prediction(predictions[name], task, device, name)
+        grid, mask = checks.check_target(targets[name], task, prediction, name)
+        if prediction.is_cuda:
+            prediction = upsample(prediction, (grid.shape[-2], grid.shape[-1]), align_corners)
+        given.append(prediction)
+        grids.append(grid)
+        masks.append(mask)
+        needs_gradient.append(recording and prediction.requires_grad)
+    factors: list[float] = []
     if weights is not None:
         factors = checks.check_weights(weights, tasks)
-        likelihoods = [loss_op.LIKELIHOODS.index("fixed")] * len(names)
     else:
-        log_variances = checks.check_log_variances(log_variances, len(names), given[0].device)
-        factors = [1.0] * len(names)
-        likelihoods = [loss_op.LIKELIHOODS.index(task.likelihood) for task in tasks.values()]
-    if given[0].is_cuda and (validate or os.environ.get("MTL_CUDA_VALIDATE") == "1"):
-        for (name, task), (target, _) in zip(tasks.items(), pairs):
-            _check_labels(name, task, target)
-    full = [
-        upsample(prediction, (target.shape[-2], target.shape[-1]), align_corners)
-        if prediction.is_cuda
-        else prediction
-        for prediction, (target, _) in zip(given, pairs)
-    ]
-    recording = torch.is_grad_enabled()
-    result = loss_op.multi_task_loss(
-        full,
-        [target for target, _ in pairs],
-        [mask for _, mask in pairs],
-        [_class_weights(task) for task in tasks.values()],
+        log_variances = checks.check_log_variances(log_variances, len(tasks), device)
+    if device.type == "cuda" and (validate or os.environ.get("MTL_CUDA_VALIDATE") == "1"):
+        for (name, task), grid in zip(tasks.items(), grids):
+            _check_labels(name, task, grid)
+    return loss_op.multi_task_loss(
+        given,
+        grids,
+        masks,
         log_variances,
-        [_kind(task) for task in tasks.values()],
-        likelihoods,
         factors,
-        [task.ignore_index if isinstance(task, CrossEntropyTask) else 0 for task in tasks.values()],
-        [
-            task.label_smoothing if isinstance(task, CrossEntropyTask) else 0.0
-            for task in tasks.values()
-        ],
+        write_tasks(tasks),
         align_corners,
-        [recording and prediction.requires_grad for prediction in full],
-        "\n".join(names),
+        needs_gradient,
     )
-    factors_used = result.weights.to(result.total.dtype)
-    return LossTerms(result.total, result.losses, factors_used, result.valid)
 
 
 def instance_centroids(ids: Tensor, instances: int | None = None) -> tuple[Tensor, Tensor]:
@@ -149,31 +149,18 @@ def instance_centroids(ids: Tensor, instances: int | None = None) -> tuple[Tenso
     return centroids, counts
 
 
-def _kind(task: Task) -> int:
-    if isinstance(task, CrossEntropyTask):
-        return loss_op.CROSS_ENTROPY
-    return loss_op.INSTANCE_OFFSET if isinstance(task, InstanceOffsetTask) else loss_op.L1
-
-
-def _class_weights(task: Task) -> Tensor | None:
-    if not isinstance(task, CrossEntropyTask) or task.class_weights is None:
-        return None
-    return torch.tensor(task.class_weights, dtype=torch.float64)
-
-
-def _check_devices(predictions: list[Tensor], names: list[str]) -> None:
-    device = predictions[0].device
+def _device_of(predictions: Mapping[str, object], tasks: Mapping[str, Task]) -> torch.device:
+    """Where the first prediction is, and the others have to be."""
+    name = next(iter(tasks), None)
+    if name is None:
+        raise ValueError("tasks: expected at least one task, got none")
+    device = checks.check_tensor(predictions[name], f"predictions[{name!r}]").device
     if device.type not in ("cpu", "cuda"):
         raise NotImplementedError(
             f"predictions: expected tensors on the CPU or a CUDA device, got {device}; "
             "mtl_cuda.reference.multi_task_loss runs on any device"
         )
-    for name, prediction in zip(names, predictions):
-        if prediction.device != device:
-            raise ValueError(
-                f"predictions[{name!r}]: expected a tensor on {device} like "
-                f"predictions[{names[0]!r}], got one on {prediction.device}"
-            )
+    return device
 
 
 def _check_labels(name: str, task: Task, target: Tensor) -> None:

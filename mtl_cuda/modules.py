@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from mtl_cuda import functional
 from mtl_cuda.functional import Target
+from mtl_cuda.ops.multi_task_loss import LossResult
 from mtl_cuda.tasks import Task
 
 
-@dataclass(frozen=True)
 class MultiTaskLossOutput:
-    """The weighed loss and, by task name, what it is made of.
+    """The weighed loss and, by task name, what it is made of, put into mappings when asked for.
 
     Attributes:
         total: scalar; call ``backward()`` on it. May be negative.
         losses: raw loss of each task (differentiable scalars), 0 where no pixel is valid.
         weights: the factor each raw loss has in the total (no gradient).
-        sigmas: the learned noise scale ``exp(s/2)`` of each task (no gradient); empty where the
-            weights are fixed.
+        sigmas: the noise scale ``exp(s/2)`` of each task at the time of the call (no gradient);
+            empty where the weights are fixed.
         valid: number of valid pixels of each task (int64 scalars).
     """
 
-    total: Tensor
-    losses: dict[str, Tensor]
-    weights: dict[str, Tensor]
-    sigmas: dict[str, Tensor]
-    valid: dict[str, Tensor]
+    def __init__(
+        self, names: Iterable[str], result: LossResult, log_variances: Tensor | None
+    ) -> None:
+        """``log_variances``: [T] as the loss used them, unchanged by later steps."""
+        self.total = result.total
+        self._names = tuple(names)
+        self._result = result
+        self._log_variances = log_variances
+
+    @property
+    def losses(self) -> dict[str, Tensor]:  # noqa: D102 (all properties: see the class)
+        return self._by_name(self._result.losses)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:  # noqa: D102
+        return self._by_name(self._result.weights)
+
+    @property
+    def sigmas(self) -> dict[str, Tensor]:  # noqa: D102
+        if self._log_variances is None:
+            return {}
+        return self._by_name(self._log_variances.mul(0.5).exp())
+
+    @property
+    def valid(self) -> dict[str, Tensor]:  # noqa: D102
+        return self._by_name(self._result.valid)
+
+    def _by_name(self, values: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self._names, values.unbind()))
 
 
 class MultiTaskLoss(nn.Module):
@@ -99,26 +122,19 @@ class MultiTaskLoss(nn.Module):
         Raises:
             ValueError, TypeError: as :func:`mtl_cuda.functional.multi_task_loss`.
         """
-        terms = functional.multi_task_loss(
+        log_variances: Tensor | None = self.log_variances
+        result = functional.fused_loss(
             predictions,
             targets,
             self.tasks,
-            log_variances=self.log_variances,
-            weights=self.fixed_weights,
-            align_corners=self.align_corners,
-            validate=self.validate,
+            log_variances,
+            self.fixed_weights,
+            self.align_corners,
+            self.validate,
         )
-        sigmas: dict[str, Tensor] = {}
-        if self.log_variances is not None:
-            scales = functional.clamped(self.log_variances.detach()).mul(0.5).exp()
-            sigmas = dict(zip(self.tasks, scales.unbind()))
-        return MultiTaskLossOutput(
-            total=terms.total,
-            losses=dict(zip(self.tasks, terms.losses.unbind())),
-            weights=dict(zip(self.tasks, terms.weights.unbind())),
-            sigmas=sigmas,
-            valid=dict(zip(self.tasks, terms.valid.unbind())),
-        )
+        if log_variances is not None:
+            log_variances = functional.clamped(log_variances.detach())
+        return MultiTaskLossOutput(self.tasks, result, log_variances)
 
     def extra_repr(self) -> str:
         """Tasks and weighting, one line each."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +44,7 @@ def library() -> ModuleType:
     return _library
 
 
+@cache
 def cuda_library() -> ModuleType:
     """The native library, with CUDA kernels.
 
@@ -65,24 +68,23 @@ def current_stream() -> int:
 
 # The codes of csrc/common/tensor_view.h.
 _DTYPE_CODES = {
-    "torch.float32": 0,
-    "torch.float16": 1,
-    "torch.bfloat16": 2,
-    "torch.float64": 3,
-    "torch.uint8": 4,
-    "torch.int16": 5,
-    "torch.int32": 6,
-    "torch.int64": 7,
-    "torch.bool": 8,
+    torch.float32: 0,
+    torch.float16: 1,
+    torch.bfloat16: 2,
+    torch.float64: 3,
+    torch.uint8: 4,
+    torch.int16: 5,
+    torch.int32: 6,
+    torch.int64: 7,
+    torch.bool: 8,
 }
 
-View = tuple[int, int, list[int], list[int]]
+View = tuple[int, int, Sequence[int], Sequence[int]]
 
 
 def view(tensor: Tensor) -> View:
     """A tensor as the native core takes it: address, dtype code, sizes, strides in elements."""
-    code = _DTYPE_CODES[str(tensor.dtype)]
-    return tensor.data_ptr(), code, list(tensor.shape), list(tensor.stride())
+    return tensor.data_ptr(), _DTYPE_CODES[tensor.dtype], tensor.shape, tensor.stride()
 
 
 def optional_view(tensor: Tensor | None) -> View | None:
@@ -90,9 +92,7 @@ def optional_view(tensor: Tensor | None) -> View | None:
     return None if tensor is None else view(tensor)
 
 
-def address(vector: Tensor | None, index: int = 0) -> int:
-    """Where an element of a vector of any stride lies; 0 for no vector."""
-    if vector is None:
-        return 0
+def address(vector: Tensor, index: int) -> int:
+    """Where an element of a vector of any stride lies."""
     offset: int = index * vector.stride(0) * vector.element_size()
     return vector.data_ptr() + offset

@@ -17,78 +17,122 @@
 
 namespace py = pybind11;
 
+namespace pybind11::detail {
+
+// A tensor from Python: (address, dtype code, sizes, strides), or None for none. Sizes and strides
+// are tuples of numbers, of [B,C,H,W] or of [B,H,W], a map of one channel. Read without a vector in
+// between: a call of the loss has a dozen of them.
+template <>
+struct type_caster<mtl::TensorView> {
+  PYBIND11_TYPE_CASTER(mtl::TensorView, const_name("tuple[int, int, tuple, tuple] | None"));
+
+  bool load(handle source, bool) {
+    if (source.is_none()) return true;
+    if (!PyTuple_Check(source.ptr()) || PyTuple_GET_SIZE(source.ptr()) != 4) return false;
+    const auto item = [&](int place) { return PyTuple_GET_ITEM(source.ptr(), place); };
+    value.data = PyLong_AsVoidPtr(item(0));
+    value.dtype = static_cast<mtl::DType>(PyLong_AsLong(item(1)));
+    value.sizes[1] = 1;
+    return !PyErr_Occurred() && read(item(2), value.sizes) && read(item(3), value.strides);
+  }
+
+ private:
+  static bool read(PyObject* numbers, int64_t (&places)[4]) {
+    if (!PyTuple_Check(numbers)) return false;
+    const Py_ssize_t count = PyTuple_GET_SIZE(numbers);
+    if (count != 3 && count != 4) return false;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      const Py_ssize_t place = count == 3 && i > 0 ? i + 1 : i;
+      places[place] = PyLong_AsLongLong(PyTuple_GET_ITEM(numbers, i));
+    }
+    return !PyErr_Occurred();
+  }
+};
+
+}  // namespace pybind11::detail
+
 namespace mtl {
 namespace {
 
-// Sizes and strides are those of [B,C,H,W], or of [B,H,W]: a map of one channel.
-using PyTensor = std::tuple<uintptr_t, int, std::vector<int64_t>, std::vector<int64_t>>;
+// The tasks of one call. Python keeps a set without tensors, made once, and completes a copy of it
+// in each call: what does not change between calls crosses the border once.
+struct LossTasks {
+  std::vector<LossTask> tasks;
+};
 
-TensorView view_of(const PyTensor& tensor) {
-  TensorView view;
-  const auto& [address, dtype, sizes, strides] = tensor;
-  if ((sizes.size() != 3 && sizes.size() != 4) || strides.size() != sizes.size()) {
-    throw std::invalid_argument("a tensor of the loss has three or four dimensions");
+// (kind, likelihood, address of class weights or 0, ignore_index, label_smoothing)
+using PyTask = std::tuple<int, int, uintptr_t, int64_t, double>;
+
+LossTasks make_tasks(const std::vector<PyTask>& given) {
+  LossTasks result;
+  for (const auto& [kind, likelihood, class_weights, ignore_index, label_smoothing] : given) {
+    LossTask task;
+    task.kind = static_cast<TaskKind>(kind);
+    task.likelihood = static_cast<Likelihood>(likelihood);
+    task.class_weights = reinterpret_cast<const double*>(class_weights);
+    task.ignore_index = ignore_index;
+    task.label_smoothing = label_smoothing;
+    result.tasks.push_back(task);
   }
-  view.data = reinterpret_cast<void*>(address);
-  view.dtype = static_cast<DType>(dtype);
-  view.sizes[1] = 1;
-  const bool map = sizes.size() == 3;
-  for (size_t d = 0; d < sizes.size(); ++d) {
-    const size_t place = map && d > 0 ? d + 1 : d;
-    view.sizes[place] = sizes[d];
-    view.strides[place] = strides[d];
+  return result;
+}
+
+// prediction, target, mask, gradient
+using PyTensors = std::tuple<TensorView, TensorView, TensorView, TensorView>;
+
+// Either log-variances, (address, bytes from one to the next, whether double), or fixed weights.
+LossTasks with_tensors(const LossTasks& given, const std::vector<PyTensors>& tensors,
+                       const std::optional<std::tuple<uintptr_t, int64_t, bool>>& log_variances,
+                       const std::vector<double>& fixed_weights, bool align_corners) {
+  LossTasks result = given;
+  const size_t count = result.tasks.size();
+  if (tensors.size() != count || (!log_variances && fixed_weights.size() != count)) {
+    throw std::invalid_argument("expected tensors, and a log-variance or a weight, for each task");
   }
-  return view;
+  for (size_t t = 0; t < count; ++t) {
+    LossTask& task = result.tasks[t];
+    std::tie(task.prediction, task.target, task.mask, task.gradient) = tensors[t];
+    task.align_corners = align_corners;
+    if (log_variances) {
+      const auto& [address, step, is_double] = *log_variances;
+      task.log_variance = reinterpret_cast<const char*>(address) + static_cast<int64_t>(t) * step;
+      task.log_variance_is_double = is_double;
+    } else {
+      task.likelihood = Likelihood::kFixed;
+      task.fixed_weight = fixed_weights[t];
+    }
+  }
+  return result;
 }
 
-TensorView view_of(const std::optional<PyTensor>& tensor) {
-  return tensor ? view_of(*tensor) : TensorView{};
-}
+// total [] and losses [T] of float or, `in_double`, of double; valid [T] int64; numbers [3,T]
+// double: the rows `weights`, `log_variance_gradient` and `gradient_scales` of LossOutputs.
+using PyOutputs = std::tuple<uintptr_t, uintptr_t, bool, uintptr_t, uintptr_t>;
 
-LossTask make_task(int kind, int likelihood, const PyTensor& prediction, const PyTensor& target,
-                   const std::optional<PyTensor>& mask, const std::optional<PyTensor>& gradient,
-                   uintptr_t class_weights, int64_t ignore_index, double label_smoothing,
-                   uintptr_t log_variance, bool log_variance_is_double, double fixed_weight,
-                   bool align_corners) {
-  LossTask task;
-  task.kind = static_cast<TaskKind>(kind);
-  task.likelihood = static_cast<Likelihood>(likelihood);
-  task.prediction = view_of(prediction);
-  task.target = view_of(target);
-  task.mask = view_of(mask);
-  task.gradient = view_of(gradient);
-  task.class_weights = reinterpret_cast<const double*>(class_weights);
-  task.ignore_index = ignore_index;
-  task.label_smoothing = label_smoothing;
-  task.log_variance = reinterpret_cast<const void*>(log_variance);
-  task.log_variance_is_double = log_variance_is_double;
-  task.fixed_weight = fixed_weight;
-  task.align_corners = align_corners;
-  return task;
-}
-
-LossOutputs make_outputs(uintptr_t total, uintptr_t losses, bool in_double, uintptr_t weights,
-                         uintptr_t valid, uintptr_t log_variance_gradient,
-                         uintptr_t gradient_scales) {
+LossOutputs outputs_of(const PyOutputs& given, size_t tasks) {
+  const auto& [total, losses, in_double, valid, numbers] = given;
+  double* rows = reinterpret_cast<double*>(numbers);
   return {reinterpret_cast<void*>(total),
           reinterpret_cast<void*>(losses),
           in_double,
-          reinterpret_cast<double*>(weights),
+          rows,
           reinterpret_cast<int64_t*>(valid),
-          reinterpret_cast<double*>(log_variance_gradient),
-          reinterpret_cast<double*>(gradient_scales)};
+          rows + tasks,
+          rows + 2 * tasks};
 }
 
 #if defined(MTL_HAS_CUDA)
 void bind_cuda(py::module_& module) {
   using release = py::call_guard<py::gil_scoped_release>;
-  module.def("multi_task_loss_workspace", &multi_task_loss_workspace, py::arg("tasks"));
+  module.def(
+      "multi_task_loss_workspace",
+      [](const LossTasks& given) { return multi_task_loss_workspace(given.tasks); },
+      py::arg("tasks"));
   module.def(
       "multi_task_loss_cuda",
-      [](const std::vector<LossTask>& tasks, const LossOutputs& outputs, uintptr_t workspace,
-         uintptr_t stream) {
-        multi_task_loss_cuda(tasks, outputs, reinterpret_cast<void*>(workspace),
-                             reinterpret_cast<void*>(stream));
+      [](const LossTasks& given, const PyOutputs& outputs, uintptr_t workspace, uintptr_t stream) {
+        multi_task_loss_cuda(given.tasks, outputs_of(outputs, given.tasks.size()),
+                             reinterpret_cast<void*>(workspace), reinterpret_cast<void*>(stream));
       },
       py::arg("tasks"), py::arg("outputs"), py::arg("workspace"), py::arg("stream"), release());
   module.def(
@@ -103,12 +147,11 @@ void bind_cuda(py::module_& module) {
   module.def("instance_centroids_workspace", &instance_centroids_workspace, py::arg("batch"));
   module.def(
       "instance_centroids_cuda",
-      [](const PyTensor& ids, int64_t instances, uintptr_t centroids, uintptr_t counts,
+      [](const TensorView& ids, int64_t instances, uintptr_t centroids, uintptr_t counts,
          uintptr_t workspace, uintptr_t stream) {
-        instance_centroids_cuda(view_of(ids), instances, reinterpret_cast<float*>(centroids),
-                                reinterpret_cast<int64_t*>(counts),
-                                reinterpret_cast<void*>(workspace),
-                                reinterpret_cast<void*>(stream));
+        instance_centroids_cuda(
+            ids, instances, reinterpret_cast<float*>(centroids), reinterpret_cast<int64_t*>(counts),
+            reinterpret_cast<void*>(workspace), reinterpret_cast<void*>(stream));
       },
       py::arg("ids"), py::arg("instances"), py::arg("centroids"), py::arg("counts"),
       py::arg("workspace"), py::arg("stream"), release());
@@ -134,33 +177,28 @@ void bind_loss(py::module_& module) {
   // Leaked on purpose: a static handle must not outlive the interpreter by its destructor.
   auto* bad_label = new py::exception<BadLabel>(module, "BadLabel", PyExc_ValueError);
 
-  py::class_<LossTask>(module, "LossTask")
-      .def(py::init(&make_task), py::arg("kind"), py::arg("likelihood"), py::arg("prediction"),
-           py::arg("target"), py::arg("mask"), py::arg("gradient"), py::arg("class_weights"),
-           py::arg("ignore_index"), py::arg("label_smoothing"), py::arg("log_variance"),
-           py::arg("log_variance_is_double"), py::arg("fixed_weight"), py::arg("align_corners"));
+  py::class_<LossTasks>(module, "LossTasks")
+      .def(py::init(&make_tasks), py::arg("tasks"))
+      .def("with_tensors", &with_tensors, py::arg("tensors"), py::arg("log_variances"),
+           py::arg("fixed_weights"), py::arg("align_corners"));
 
   module.def(
       "instance_centroids_cpu",
-      [bad_label](const PyTensor& ids, int64_t instances, uintptr_t centroids, uintptr_t counts,
+      [bad_label](const TensorView& ids, int64_t instances, uintptr_t centroids, uintptr_t counts,
                   int threads) {
         run(*bad_label, [&] {
-          instance_centroids_cpu(view_of(ids), instances, reinterpret_cast<float*>(centroids),
+          instance_centroids_cpu(ids, instances, reinterpret_cast<float*>(centroids),
                                  reinterpret_cast<int64_t*>(counts), threads);
         });
       },
       py::arg("ids"), py::arg("instances"), py::arg("centroids"), py::arg("counts"),
       py::arg("threads"), "Writes centroids [B,K,2] float32 and counts [B,K] int64.");
 
-  py::class_<LossOutputs>(module, "LossOutputs")
-      .def(py::init(&make_outputs), py::arg("total"), py::arg("losses"), py::arg("in_double"),
-           py::arg("weights"), py::arg("valid"), py::arg("log_variance_gradient"),
-           py::arg("gradient_scales"));
-
   module.def(
       "multi_task_loss_cpu",
-      [bad_label](const std::vector<LossTask>& tasks, const LossOutputs& outputs, int threads) {
-        run(*bad_label, [&] { multi_task_loss_cpu(tasks, outputs, threads); });
+      [bad_label](const LossTasks& given, const PyOutputs& outputs, int threads) {
+        const LossOutputs results = outputs_of(outputs, given.tasks.size());
+        run(*bad_label, [&] { multi_task_loss_cpu(given.tasks, results, threads); });
       },
       py::arg("tasks"), py::arg("outputs"), py::arg("threads"));
 #if defined(MTL_HAS_CUDA)

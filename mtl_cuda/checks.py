@@ -92,14 +92,14 @@ def check_target(
             raise ValueError(f"targets[{name!r}]: expected [B,H,W], got {list(labels.shape)}")
         _check_grid(labels, prediction, name)
         return labels, None
-    mask = None
+    given, mask = target, None
     if isinstance(target, tuple):
         if len(target) != 2:
             raise ValueError(
                 f"targets[{name!r}]: expected (target, mask), got a tuple of {len(target)}"
             )
-        target, mask = target[0], check_tensor(target[1], f"targets[{name!r}][1] (mask)")
-    values = _one_of(target, PREDICTION_DTYPES, "targets", name)
+        given, mask = target[0], check_tensor(target[1], f"targets[{name!r}][1] (mask)")
+    values = _one_of(given, PREDICTION_DTYPES, "targets", name)
     channels = values.shape[1] if values.dim() == 4 else 1
     if values.dim() not in (3, 4) or channels != task.channels:
         layout = f"[B,{task.channels},H,W]" + (" or [B,H,W]" if task.channels == 1 else "")
@@ -116,12 +116,13 @@ def _check_grid(target: Tensor, prediction: Tensor, name: str) -> None:
             f"targets[{name!r}]: expected a batch of {prediction.shape[0]} like the prediction, "
             f"got {target.shape[0]}"
         )
-    size = prediction.shape[-2:]
-    if 0 in size and size != target.shape[-2:]:
-        raise ValueError(
-            f"targets[{name!r}]: a grid of {list(target.shape[-2:])} cannot be interpolated from "
-            f"a prediction of {list(size)}; give predictions of one pixel at least"
-        )
+    if prediction.numel() == 0:
+        size, grid = list(prediction.shape[-2:]), list(target.shape[-2:])
+        if 0 in size and size != grid:
+            raise ValueError(
+                f"targets[{name!r}]: a grid of {grid} cannot be interpolated from a prediction of "
+                f"{size}; give predictions of one pixel at least"
+            )
     if target.device != prediction.device:
         raise _elsewhere(target, prediction.device, f"targets[{name!r}]")
 

@@ -33,7 +33,7 @@ struct type_caster<mtl::TensorView> {
     value.data = PyLong_AsVoidPtr(item(0));
     value.dtype = static_cast<mtl::DType>(PyLong_AsLong(item(1)));
     value.sizes[1] = 1;
-    return !PyErr_Occurred() && read(item(2), value.sizes) && read(item(3), value.strides);
+    return converted() && read(item(2), value.sizes) && read(item(3), value.strides);
   }
 
  private:
@@ -45,7 +45,12 @@ struct type_caster<mtl::TensorView> {
       const Py_ssize_t place = count == 3 && i > 0 ? i + 1 : i;
       places[place] = PyLong_AsLongLong(PyTuple_GET_ITEM(numbers, i));
     }
-    return !PyErr_Occurred();
+    return converted();
+  }
+  static bool converted() {
+    if (!PyErr_Occurred()) return true;
+    PyErr_Clear();
+    return false;
   }
 };
 

@@ -61,7 +61,7 @@ def _allocate(predictions: Sequence[Tensor], needs_gradient: Sequence[bool]) -> 
         total=like.new_empty((), dtype=dtype),
         losses=like.new_empty(count, dtype=dtype),
         valid=like.new_empty(count, dtype=torch.int64),
-        numbers=like.new_empty((3, count), dtype=torch.float64),
+        numbers=like.new_empty(3, count, dtype=torch.float64),
         gradients=[
             torch.empty_like(prediction) if needed else prediction.new_empty(0)
             for prediction, needed in zip(predictions, needs_gradient)

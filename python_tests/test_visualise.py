@@ -14,6 +14,7 @@ from mtl_cuda.visualise import (
     colour_instances,
     colour_inverse_depth,
     colour_offsets,
+    draw_instances,
     inverse_depth_limits,
     offset_scale,
     panel,
@@ -93,6 +94,18 @@ def test_instances_have_stable_and_distinct_colours() -> None:
     assert not colours[0].any()
     assert len({tuple(colour) for colour in colours.tolist()}) == 31
     assert (colour_instances(np.array([[7]]))[0, 0] == colours[7]).all()
+
+
+def test_instances_on_the_image_have_an_outline() -> None:
+    ids = np.zeros((5, 7), np.int32)
+    ids[1:4, 1:4], ids[1:4, 4:6] = 1, 2
+    image = np.full((5, 7, 3), (200, 100, 0), np.uint8)
+    picture, colours = draw_instances(image, ids), colour_instances(ids)
+    outline = ids > 0
+    outline[2, 2] = False  # the one pixel with neighbours of its own instance only
+    assert (picture[outline] == colours[outline]).all()
+    assert (picture[ids == 0] == 50).all()  # half of the mean
+    np.testing.assert_allclose(picture[2, 2], 0.4 * 50 + 0.6 * colours[2, 2], atol=0.5)
 
 
 @settings(deadline=None)

@@ -5,6 +5,7 @@ from mtl_cuda.visualise.colours import (
     colour_instances,
     colour_inverse_depth,
     colour_offsets,
+    draw_instances,
     inverse_depth_limits,
     offset_scale,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "colour_instances",
     "colour_inverse_depth",
     "colour_offsets",
+    "draw_instances",
     "inverse_depth_limits",
     "offset_scale",
     "panel",

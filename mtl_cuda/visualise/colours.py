@@ -108,6 +108,26 @@ def colour_instances(ids: npt.NDArray[np.integer[Any]]) -> Picture:
     return _to_bytes(colours * (shade * (ids > 0))[..., None])
 
 
+def draw_instances(image: Picture, ids: npt.NDArray[np.integer[Any]]) -> Picture:
+    """Instances on the darkened image without its colours, each with an outline of its colour.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        ids: integers [H, W]; coloured as by :func:`colour_instances`.
+    """
+    colours = colour_instances(ids).astype(np.float64)
+    grey = 0.5 * image.mean(axis=2, keepdims=True)
+    inside = (ids > 0)[..., None]
+    picture = np.where(inside, 0.4 * grey + 0.6 * colours, grey)
+    edge = np.zeros(ids.shape, bool)
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        differs = ids[here] != ids[there]
+        edge[here] |= differs
+        edge[there] |= differs
+    picture = np.where(inside & edge[..., None], colours, picture)
+    return np.rint(picture).astype(np.uint8)
+
+
 def _hues(turns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Full colours [..., 3] in 0..1 for angles in turns: 0 red, 1/3 green, 2/3 blue."""
     phase = np.asarray(turns)[..., None] - np.array([0.0, 1 / 3, 2 / 3])

@@ -14,9 +14,9 @@ from mtl_cuda.metrics import target_offsets
 from mtl_cuda.visualise.colours import (
     Picture,
     colour_classes,
-    colour_instances,
     colour_inverse_depth,
     colour_offsets,
+    draw_instances,
     inverse_depth_limits,
     offset_scale,
 )
@@ -47,7 +47,7 @@ def make_columns(
     clusters, ids = predicted.get("clusters"), truth.get("instance")
     lower = None
     if ids is not None and clusters is None:  # with no predicted instances to stand below
-        lower = Cell("instances, ground truth", colour_instances(ids))
+        lower = Cell("instances, ground truth", draw_instances(image, ids))
     columns = [Column(Cell("input", image), lower, None)]
     if "semantic" in predicted or "semantic" in truth:
         columns.append(_semantic(predicted.get("semantic"), truth.get("semantic"), info, style))
@@ -56,8 +56,8 @@ def make_columns(
     if "depth" in predicted or "depth" in truth:
         columns.append(_depth(predicted.get("depth"), truth.get("depth"), info, style))
     if clusters is not None:
-        pictures = colour_instances(clusters), None if ids is None else colour_instances(ids)
-        columns.append(_column("instances", *pictures, None))
+        truth_drawn = None if ids is None else draw_instances(image, ids)
+        columns.append(_column("instances", draw_instances(image, clusters), truth_drawn, None))
     if len(columns) == 2 and lower is None:  # one quantity: its truth needs no row of its own
         shown = columns.pop()
         columns.append(Column(shown.upper, None, shown.key))

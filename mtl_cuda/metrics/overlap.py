@@ -40,7 +40,7 @@ class Overlaps(NamedTuple):
 
 
 def count_overlaps(ids: Tensor, segments: int, semantic: Tensor, instance: Tensor) -> Overlaps:
-    """Count the pixels that segments share, on the device of the maps.
+    """Count the pixels that segments share, on the device of the predicted ones.
 
     Args:
         ids: predicted segments, integers [H,W]; 0 = none, else 1..`segments`.
@@ -51,7 +51,7 @@ def count_overlaps(ids: Tensor, segments: int, semantic: Tensor, instance: Tenso
     Raises:
         ValueError: an id or class is out of range.
     """
-    ids, semantic, instance = ids.long(), semantic.long(), instance.long()
+    ids, semantic, instance = (m.to(ids.device, torch.int64) for m in (ids, semantic, instance))
     for name, tensor, largest in (("ids", ids, segments), ("target semantic", semantic, IGNORE)):
         _check_range(name, tensor, largest)
     _check_range("target instance", instance, None)

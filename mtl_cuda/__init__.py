@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtl_cuda import functional, reference
+    from mtl_cuda.clustering.instances import cluster_instances
     from mtl_cuda.clustering.ordering import optics
     from mtl_cuda.clustering.points import dbscan
     from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
@@ -24,6 +25,7 @@ __all__ = [
     "L1Task",
     "MultiTaskLoss",
     "MultiTaskLossOutput",
+    "cluster_instances",
     "dbscan",
     "functional",
     "optics",
@@ -36,6 +38,7 @@ _MODULES = {
     "L1Task": "tasks",
     "MultiTaskLoss": "modules",
     "MultiTaskLossOutput": "modules",
+    "cluster_instances": "clustering.instances",
     "dbscan": "clustering.points",
     "optics": "clustering.ordering",
 }

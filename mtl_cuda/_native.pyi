@@ -60,3 +60,27 @@ def optics_xi(
     predecessor_correction: bool,
     labels: int,
 ) -> None: ...
+
+class InstanceSettings:
+    def __init__(
+        self,
+        method: int,
+        eps: float,
+        min_samples: int,
+        border: int,
+        cells_per_pixel: int,
+        margin: float,
+        max_distance: float,
+        min_pixels: int,
+        class_agnostic: bool,
+        thing_classes: list[int],
+    ) -> None: ...
+
+def cluster_instances_cpu(
+    offsets: View,
+    semantic: View,
+    probabilities: View | None,
+    settings: InstanceSettings,
+    ids: int,
+    threads: int,
+) -> tuple[list[int], list[int], list[float], list[float], list[int], list[float]]: ...

@@ -3,8 +3,11 @@
 #include <pybind11/stl.h>
 
 #include <tuple>
+#include <vector>
 
 #include "bindings/ops.h"
+#include "bindings/tensor.h"
+#include "cluster/cluster_instances.h"
 #include "cluster/dbscan.h"
 #include "cluster/optics.h"
 
@@ -20,6 +23,40 @@ OpticsOutputs optics_of(const PyOptics& graph) {
   const auto& [order, reachability, core_distances, predecessors] = graph;
   return {reinterpret_cast<int64_t*>(order), reinterpret_cast<double*>(reachability),
           reinterpret_cast<double*>(core_distances), reinterpret_cast<int64_t*>(predecessors)};
+}
+
+// Columns of a table of instances: image, class, x, y, pixels, score.
+using PyInstances = std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<double>,
+                               std::vector<double>, std::vector<int64_t>, std::vector<double>>;
+
+PyInstances columns_of(const std::vector<Instance>& instances) {
+  PyInstances columns;
+  auto& [image, class_id, x, y, pixels, score] = columns;
+  for (const Instance& instance : instances) {
+    image.push_back(instance.image);
+    class_id.push_back(instance.class_id);
+    x.push_back(instance.x);
+    y.push_back(instance.y);
+    pixels.push_back(instance.pixels);
+    score.push_back(instance.score);
+  }
+  return columns;
+}
+
+InstanceSettings make_settings(int method, double eps, int64_t min_samples, int border,
+                               int64_t cells_per_pixel, double margin, double max_distance,
+                               int64_t min_pixels, bool class_agnostic,
+                               const std::vector<int64_t>& thing_classes) {
+  InstanceSettings settings;
+  settings.method = static_cast<VoteMethod>(method);
+  settings.dbscan = {eps, min_samples, static_cast<Border>(border)};
+  settings.cells_per_pixel = cells_per_pixel;
+  settings.margin = margin;
+  settings.max_distance = max_distance;
+  settings.min_pixels = min_pixels;
+  settings.class_agnostic = class_agnostic;
+  settings.thing_classes = thing_classes;
+  return settings;
 }
 
 }  // namespace
@@ -62,6 +99,23 @@ void bind_cluster(py::module_& module) {
       py::arg("graph"), py::arg("count"), py::arg("min_samples"), py::arg("min_cluster_size"),
       py::arg("xi"), py::arg("predecessor_correction"), py::arg("labels"), release(),
       "Writes labels [N] int64. The core distances may be absent (address 0).");
+
+  py::class_<InstanceSettings>(module, "InstanceSettings")
+      .def(py::init(&make_settings), py::arg("method"), py::arg("eps"), py::arg("min_samples"),
+           py::arg("border"), py::arg("cells_per_pixel"), py::arg("margin"),
+           py::arg("max_distance"), py::arg("min_pixels"), py::arg("class_agnostic"),
+           py::arg("thing_classes"));
+
+  module.def(
+      "cluster_instances_cpu",
+      [](const TensorView& offsets, const TensorView& semantic, const TensorView& probabilities,
+         const InstanceSettings& settings, uintptr_t ids, int threads) {
+        return columns_of(cluster_instances_cpu({offsets, semantic, probabilities}, settings,
+                                                reinterpret_cast<int32_t*>(ids), threads));
+      },
+      py::arg("offsets"), py::arg("semantic"), py::arg("probabilities"), py::arg("settings"),
+      py::arg("ids"), py::arg("threads"), release(),
+      "Writes ids [B,H,W] int32; returns the columns image, class, x, y, pixels, score.");
 }
 
 }  // namespace mtl

@@ -1,5 +1,19 @@
 """The ops ``torch.ops.mtl_cuda.*``: importing this package registers them with PyTorch."""
 
-from mtl_cuda.ops import dbscan, instance_centroids, loss_autograd, multi_task_loss, optics
+from mtl_cuda.ops import (
+    cluster_instances,
+    dbscan,
+    instance_centroids,
+    loss_autograd,
+    multi_task_loss,
+    optics,
+)
 
-__all__ = ["dbscan", "instance_centroids", "loss_autograd", "multi_task_loss", "optics"]
+__all__ = [
+    "cluster_instances",
+    "dbscan",
+    "instance_centroids",
+    "loss_autograd",
+    "multi_task_loss",
+    "optics",
+]

@@ -94,14 +94,21 @@ def _build_parser() -> argparse.ArgumentParser:
         "--root", help="folder of the data set, where it is not the one trained on"
     )
     evaluate.add_argument("--split", help="split to measure on (default: the one of the training)")
+    evaluate.add_argument("--export", type=Path, metavar="DIR", help="folder to make, with the "
+                          "results in the formats of the official Cityscapes scripts; the metrics "
+                          "are then those at the size of the label files")  # fmt: skip
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the metrics, with those "
+                          "of every class, to this file")  # fmt: skip
+    _add_instances(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
-    predict = add("predict", "predict images and write panels and class maps")
+    predict = add("predict", "predict images and write panels, class maps and instances")
     _add_checkpoint(predict)
     predict.add_argument("images", type=Path, nargs="+", help="image files, or folders of them")
     predict.add_argument("--out", type=Path, default=Path("predictions"), help="folder to write to")
     predict.add_argument("--size", type=_size, metavar="HxW", help="size at which the network sees "
                          "the images (default: as in training)")  # fmt: skip
+    _add_instances(predict)
     predict.set_defaults(run=_predict)
 
     synth = add("synth", "generate street scenes as a complete Cityscapes tree")
@@ -124,6 +131,22 @@ def _build_parser() -> argparse.ArgumentParser:
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a training run")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+
+
+def _add_instances(parser: argparse.ArgumentParser) -> None:
+    """Options with the names of the fields of `InstanceConfig`; None is what the training says."""
+    group = parser.add_argument_group("instances (default: as configured in training)")
+    group.add_argument("--eps", type=float, metavar="PIXELS",
+                       help="votes for a centre at most this far apart are neighbours")  # fmt: skip
+    group.add_argument("--min-samples", type=int, metavar="N",
+                       help="neighbours that a vote in the core of an instance has")  # fmt: skip
+    group.add_argument("--min-pixels", type=int, metavar="N",
+                       help="smaller instances are dropped")  # fmt: skip
+
+
+def _instances(args: argparse.Namespace) -> dict[str, float]:
+    given = {name: getattr(args, name) for name in ("eps", "min_samples", "min_pixels")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -150,14 +173,22 @@ def _train(arguments: list[str]) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from mtl_cuda.engine.commands import run_evaluation
 
-    run_evaluation(args.checkpoint, args.root, args.split, args.device)
+    run_evaluation(
+        args.checkpoint,
+        args.root,
+        args.split,
+        args.device,
+        args.export,
+        args.json,
+        _instances(args),
+    )
     return 0
 
 
 def _predict(args: argparse.Namespace) -> int:
     from mtl_cuda.engine.commands import run_prediction
 
-    run_prediction(args.checkpoint, args.images, args.out, args.size, args.device)
+    run_prediction(args.checkpoint, args.images, args.out, args.size, args.device, _instances(args))
     return 0
 
 

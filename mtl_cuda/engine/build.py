@@ -16,23 +16,24 @@ from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
 from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task, Task
 
 
-def open_source(config: TrainConfig, split: str) -> SceneSource:
-    """Open one split of the configured data set.
+def open_source(config: TrainConfig, split: str, *, resized: bool = True) -> SceneSource:
+    """Open one split of the configured data set; with `resized` False at the size of its files.
 
     Raises:
         FileNotFoundError: there is no image where the layout asks for it.
         ValueError: the data set has no targets for one of the tasks.
     """
     data = config.data
+    size = data.size if resized else None
     if data.name == "camvid":
-        source: SceneSource = CamVidDataset(data.root, split, size=data.size)
+        source: SceneSource = CamVidDataset(data.root, split, size=size)
     else:
         source = CityscapesDataset(
             data.root,
             split,
             depth=data.depth if "depth" in config.loss.tasks else None,
             disparity=data.disparity,
-            size=data.size,
+            size=size,
         )
     _check_targets(data, config.loss, source.info)
     return source

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+from mtl_cuda.data import SceneSource
+from mtl_cuda.data.io import write_bytes
 from mtl_cuda.data.synth import write_dataset
 from mtl_cuda.engine.build import open_source, pick_device
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.evaluate import constant_prediction, evaluate, evaluate_constant
+from mtl_cuda.engine.export import ResultWriter, evaluate_files
 from mtl_cuda.engine.loading import evaluation_batches
 from mtl_cuda.engine.predict import find_images, predict_files
 from mtl_cuda.engine.reporting import format_metrics, write_run_report
-from mtl_cuda.engine.restore import restore
+from mtl_cuda.engine.restore import Restored, restore
 from mtl_cuda.engine.train import Trainer, TrainResult
 from mtl_cuda.report import metric_rows
 
@@ -49,7 +54,15 @@ def train_and_report(
     return result
 
 
-def run_evaluation(checkpoint: Path, root: str | None, split: str | None, device: str) -> None:
+def run_evaluation(
+    checkpoint: Path,
+    root: str | None,
+    split: str | None,
+    device: str,
+    export: Path | None = None,
+    table: Path | None = None,
+    instances: Mapping[str, Any] | None = None,
+) -> None:
     """Print the metrics of a checkpoint's network beside those of a constant prediction.
 
     Args:
@@ -57,38 +70,92 @@ def run_evaluation(checkpoint: Path, root: str | None, split: str | None, device
         root: folder of the data set; None is the one of the training.
         split: to measure on; None is the validation split of the training.
         device: name, see `pick_device`.
+        export: folder to make, with the results in the formats of Cityscapes. Metrics are then
+            measured at the size of the label files, as the official scripts do, whatever size the
+            network sees.
+        table: JSON file to write the metrics to; those without a value are null.
+        instances: fields of `InstanceConfig` that replace those of the training.
+
+    Raises:
+        FileExistsError: `export` holds something.
+        ValueError: `export` of a data set that is not laid out like Cityscapes.
     """
-    target = pick_device(device)
-    restored = restore(checkpoint, target)
-    data = dataclasses.replace(restored.config.data, root=root or restored.config.data.root)
-    config = dataclasses.replace(restored.config, data=data)
-    source = open_source(config, split or data.val_split)
-    batches = evaluation_batches(source, data)
-    metrics = evaluate(restored.network, batches, source.info, restored.tasks, target)
-    try:
-        training = evaluation_batches(
-            open_source(config, data.train_split), data, config.run.baseline_scenes
-        )
-    except FileNotFoundError:  # someone else's images, without the split that we learned from
-        baseline = dict.fromkeys(metrics, math.nan)
+    restored = _restore(checkpoint, device, instances, root)
+    data, info = restored.config.data, restored.info
+    split = split or data.val_split
+    if export is not None and data.name != "cityscapes":
+        raise ValueError(f"--export writes the formats of Cityscapes, and {data.name} has others")
+    writer = None if export is None else ResultWriter(export, split, info)
+    source = open_source(restored.config, split, resized=writer is None)
+    if writer is None:
+        batches = evaluation_batches(source, data)
+        network, target = restored.network, restored.device
+        metrics = evaluate(network, batches, info, restored.tasks, target, restored.instances)
     else:
-        constants = constant_prediction(training, source.info, restored.tasks)
-        baseline = evaluate_constant(constants, batches, source.info, restored.tasks)
-    print(f"step {restored.step}, {len(source)} scenes of {data.root}/{split or data.val_split}")
-    print(format_metrics(metric_rows(metrics, baseline, source.info.depth_unit)))
+        with writer:
+            metrics = evaluate_files(restored, source, writer)
+    baseline = _constant_metrics(restored, source, resized=writer is None)
+    print(f"step {restored.step}, {len(source)} scenes of {data.root}/{split}")
+    print(format_metrics(metric_rows(metrics, baseline, info.depth_unit)))
+    if table is not None:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        where = {"checkpoint": str(checkpoint), "step": restored.step, "scenes": len(source)}
+        content = {**where, "data": data.root, "split": split, **_numbers(metrics, baseline)}
+        write_bytes(table, json.dumps(content, indent=1).encode() + b"\n")
+    if writer is not None:
+        print(f"results: {writer.out}")
+
+
+def _constant_metrics(restored: Restored, source: SceneSource, resized: bool) -> dict[str, float]:
+    config, tasks = restored.config, restored.tasks
+    # At the size of their files, scenes may differ in size.
+    data = config.data if resized else dataclasses.replace(config.data, eval_batch_size=1)
+    try:
+        training = open_source(config, data.train_split, resized=resized)
+    except FileNotFoundError:  # someone else's images, without the split that we learned from
+        return {}
+    scenes = evaluation_batches(training, data, config.run.baseline_scenes)
+    constants = constant_prediction(scenes, source.info, tasks)
+    return evaluate_constant(constants, evaluation_batches(source, data), source.info, tasks)
+
+
+def _numbers(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> dict[str, Any]:
+    """Both for a JSON file, which knows no NaN."""
+    return {
+        name: {key: None if math.isnan(value) else value for key, value in values.items()}
+        for name, values in (("metrics", metrics), ("constant", baseline))
+    }
 
 
 def run_prediction(
-    checkpoint: Path, images: Sequence[Path], out: Path, size: tuple[int, int] | None, device: str
+    checkpoint: Path,
+    images: Sequence[Path],
+    out: Path,
+    size: tuple[int, int] | None,
+    device: str,
+    instances: Mapping[str, Any] | None = None,
 ) -> None:
     """Predict images and folders of images into `out`: see `predict_files`."""
-    target = pick_device(device)
-    restored = restore(checkpoint, target)
+    restored = _restore(checkpoint, device, instances)
     files = find_images(images)
-    written = predict_files(restored, files, out, size, target)
+    written = predict_files(restored, files, out, size)
     for _ in tqdm(written, total=len(files), unit="image", disable=None, leave=False):
         pass
     print(f"{len(files)} images: {out.resolve()}")
+
+
+def _restore(
+    checkpoint: Path, device: str, instances: Mapping[str, Any] | None, root: str | None = None
+) -> Restored:
+    """Restore a checkpoint, with another data folder and other options for instances."""
+    restored = restore(checkpoint, pick_device(device))
+    config = restored.config
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, root=root or config.data.root),
+        instances=dataclasses.replace(config.instances, **(instances or {})),
+    )
+    return dataclasses.replace(restored, config=config)
 
 
 def run_synth(

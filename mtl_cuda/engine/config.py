@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.metrics.scene import TASKS
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class TrainConfig:
         model: the network.
         loss: the tasks and how their losses are weighed.
         optim: the optimizer.
+        instances: how they are found in predictions.
         run: how long, where to, and how often to look.
 
     Raises:
@@ -185,6 +187,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    instances: InstanceConfig = field(default_factory=InstanceConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
@@ -193,9 +196,15 @@ class TrainConfig:
             _check(self, key, lambda value: value >= 1, "at least 1")
         for key in ("data.workers", "run.panels", "run.seed", "optim.weight_decay"):
             _check(self, key, lambda value: value >= 0, "at least 0")
-        for key in ("run.eval_every", "run.baseline_scenes"):
+        for key in (
+            "run.eval_every",
+            "run.baseline_scenes",
+            "instances.min_samples",
+            "instances.min_pixels",
+            "instances.min_stuff_pixels",
+        ):
             _check(self, key, lambda value: value is None or value >= 1, "at least 1")
-        for key in ("run.minutes", "optim.clip_norm", "optim.learning_rate"):
+        for key in ("run.minutes", "optim.clip_norm", "optim.learning_rate", "instances.eps"):
             _check(self, key, lambda value: value is None or value > 0, "more than 0")
         _check(self, "optim.momentum", lambda value: 0 <= value < 1, "in 0..1, less than 1")
         if self.data.crop_size is None and self.data.size is None:
@@ -285,5 +294,6 @@ def _parsed(parse: Callable[[ArgumentParser], Any]) -> TrainConfig:
         model=ModelConfig(**values["model"]),
         loss=LossConfig(**values["loss"]),
         optim=OptimConfig(**values["optim"]),
+        instances=InstanceConfig(**values["instances"]),
         run=RunConfig(**values["run"]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from mtl_cuda.data import DatasetInfo
 from mtl_cuda.engine.loading import Batch, to_device
+from mtl_cuda.engine.segments import InstanceConfig, find_segments
 from mtl_cuda.metrics import ConstantBaseline, SceneMetrics, describe, predicted_classes
 
 SELECTION = {
@@ -21,13 +23,16 @@ SELECTION = {
 """The main metric of each task, by which it counts in `selection_score`."""
 
 
-def predict_maps(network: nn.Module, images: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+def predict_maps(
+    network: nn.Module, images: Tensor, size: tuple[int, int], *, probabilities: bool = False
+) -> dict[str, Tensor]:
     """Predict every task at `size`.
 
     Args:
         network: returns low-resolution predictions by task.
         images: float [B, 3, H, W], normalised.
         size: height and width of the result; offsets keep the unit they are predicted in.
+        probabilities: return those of the classes too, float [B, C, *size].
 
     Returns:
         "semantic" int64 [B, *size] trainIds, "instance" float [B, 2, *size], "depth" float
@@ -38,7 +43,10 @@ def predict_maps(network: nn.Module, images: Tensor, size: tuple[int, int]) -> d
         for task, prediction in network(images).items()
     }
     if "semantic" in maps:
-        maps["semantic"] = predicted_classes(maps["semantic"])
+        logits = maps["semantic"]
+        maps["semantic"] = predicted_classes(logits)
+        if probabilities:
+            maps["probabilities"] = logits.softmax(dim=1)
     return maps
 
 
@@ -49,12 +57,14 @@ def evaluate(
     info: DatasetInfo,
     tasks: Sequence[str],
     device: torch.device,
+    instances: InstanceConfig | None = None,
 ) -> dict[str, float]:
     """Metrics over all batches, at the resolution of the labels: see `SceneMetrics.compute`.
 
-    The network is left in the mode it was in.
+    With `instances` they are looked for too, and AP and panoptic quality measured. The network is
+    left in the mode it was in.
     """
-    metrics = SceneMetrics(info, tasks)
+    metrics = SceneMetrics(info, tasks, segments=instances is not None)
     was_training = network.training
     network.eval()
     try:
@@ -62,7 +72,12 @@ def evaluate(
             targets = to_device(batch, device)
             images = targets.pop("image")
             height, width = images.shape[-2:]
-            metrics.update(predict_maps(network, images, (height, width)), targets)
+            maps: dict[str, Any] = predict_maps(
+                network, images, (height, width), probabilities=instances is not None
+            )
+            if instances is not None:
+                maps |= find_segments(maps, info, instances)
+            metrics.update(maps, targets)
     finally:
         network.train(was_training)
     return metrics.compute()

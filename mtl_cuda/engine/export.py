@@ -16,11 +16,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from tqdm import tqdm
 
 from mtl_cuda.clustering.panoptic import PanopticSegments
 from mtl_cuda.clustering.result import InstanceClusters
-from mtl_cuda.data import DatasetInfo
+from mtl_cuda.data import DatasetInfo, SceneSource
 from mtl_cuda.data.io import write_bytes, write_png
+from mtl_cuda.engine.predict import predict_scene
+from mtl_cuda.engine.restore import Restored
+from mtl_cuda.metrics import SceneMetrics
 
 _UNLABELLED = 0
 _SCORE_DIGITS = 4  # as many as `InstanceAP` tells apart
@@ -96,10 +101,6 @@ class ResultWriter:
         if "panoptic" in prediction:
             self._write_panoptic(name, prediction["panoptic"])
 
-    def write_json(self, name: str, content: object) -> None:
-        """Write a JSON file into the folder."""
-        write_bytes(self._path(name), json.dumps(content, indent=1).encode() + b"\n")
-
     def _write_instances(self, name: str, instances: InstanceClusters) -> None:
         ids = instances.ids[0].cpu().numpy()
         labels = self._regular(instances.classes[0].cpu().numpy()).tolist()
@@ -128,9 +129,8 @@ class ResultWriter:
 
     def _finish(self) -> None:
         if self._annotations:
-            self.write_json(
-                f"panoptic/{self._panoptic_name}.json", {"annotations": self._annotations}
-            )
+            content = json.dumps({"annotations": self._annotations}, indent=1)
+            write_bytes(self._path(f"panoptic/{self._panoptic_name}.json"), content.encode())
         if self.out.is_dir():
             self.out.rmdir()
         self._folder.rename(self.out)
@@ -142,3 +142,27 @@ class ResultWriter:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def evaluate_files(
+    restored: Restored, source: SceneSource, writer: ResultWriter
+) -> dict[str, float]:
+    """Write the predictions for every scene, and measure them at the size of its files.
+
+    The network sees a scene at the size that it was trained at.
+    """
+    instances = restored.instances
+    metrics = SceneMetrics(source.info, restored.tasks, segments=instances is not None)
+    network, size, device = restored.network, restored.config.data.size, restored.device
+    for index in tqdm(range(len(source)), unit="scene", disable=None, leave=False):
+        scene = source.scene(index)
+        prediction = predict_scene(network, scene.image, source.info, size, device, instances)
+        parts = {
+            "semantic": scene.semantic,
+            "instance": scene.instance,
+            "depth": scene.inverse_depth,
+        }
+        targets = {name: torch.from_numpy(part)[None].to(device) for name, part in parts.items()}
+        metrics.update(prediction, targets)
+        writer.write(scene.name, prediction)
+    return metrics.compute()

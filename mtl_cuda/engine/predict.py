@@ -1,34 +1,42 @@
-"""Predict images: panels to look at, and class maps to evaluate."""
+"""Predict images: panels to look at, class maps and instances to use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.data import DatasetInfo, Scene, normalise, read_image, resize, write_png
+from mtl_cuda.data.io import write_bytes
 from mtl_cuda.engine.evaluate import predict_maps
 from mtl_cuda.engine.restore import Restored
+from mtl_cuda.engine.segments import InstanceConfig, find_segments
+from mtl_cuda.metrics.scene import TASKS
 from mtl_cuda.visualise import panel
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 Maps = dict[str, npt.NDArray[np.generic]]
-"""Predictions for one image: "semantic" int64 [H, W], "instance" [2, H, W], "depth" [H, W]."""
+"""Predictions for one image: "semantic" int64 [H, W], "instance" [2, H, W], "depth" [H, W] and
+"clusters", instance ids int32 [H, W]."""
 
 
 @torch.inference_mode()
-def predict_image(
+def predict_scene(
     network: nn.Module,
     image: npt.NDArray[np.uint8],
     info: DatasetInfo,
     size: tuple[int, int] | None,
     device: torch.device,
-) -> Maps:
+    instances: InstanceConfig | None = None,
+) -> dict[str, Any]:
     """Predict one image; the results have its size and units, whatever size the network sees.
 
     Args:
@@ -37,19 +45,49 @@ def predict_image(
         info: of the data set that the network was trained on.
         size: height and width at which the network sees the image; None is the image's own.
         device: that the network is on.
+        instances: how to find them; None does not.
+
+    Returns:
+        As for `SceneMetrics.update`, a batch of one on `device`.
     """
     height, width = image.shape[:2]
     seen = size or (height, width)
     scene = resize(Scene.from_parts(image, "image"), seen, depth_unit=None)
-    maps = predict_maps(network, normalise(scene.image)[None].to(device), (height, width))
-    result = {task: prediction[0].cpu().numpy() for task, prediction in maps.items()}
-    if "instance" in result:
-        ratio = np.array([width / seen[1], height / seen[0]], np.float32)
-        result["instance"] = result["instance"] * ratio[:, None, None]
-    if "depth" in result:
-        ratio_x = width / seen[1] if info.depth_unit == "px" else 1.0
-        result["depth"] = result["depth"][0] * np.float32(ratio_x)
-    return result
+    maps: dict[str, Any] = predict_maps(
+        network,
+        normalise(scene.image)[None].to(device),
+        (height, width),
+        probabilities=instances is not None,
+    )
+    if "instance" in maps:
+        ratio = maps["instance"].new_tensor([width / seen[1], height / seen[0]])
+        maps["instance"] = maps["instance"] * ratio[:, None, None]
+    if "depth" in maps and info.depth_unit == "px":
+        maps["depth"] = maps["depth"] * (width / seen[1])
+    if instances is not None:
+        maps |= find_segments(maps, info, instances)
+    return maps
+
+
+def predict_image(
+    network: nn.Module,
+    image: npt.NDArray[np.uint8],
+    info: DatasetInfo,
+    size: tuple[int, int] | None,
+    device: torch.device,
+    instances: InstanceConfig | None = None,
+) -> Maps:
+    """Predict one image for `mtl_cuda.visualise.panel`: see `predict_scene`."""
+    return _as_maps(predict_scene(network, image, info, size, device, instances))
+
+
+def _as_maps(prediction: Mapping[str, Any]) -> Maps:
+    tensors = {task: prediction[task][0] for task in TASKS if task in prediction}
+    if "depth" in tensors:
+        tensors["depth"] = tensors["depth"][0]
+    if "instances" in prediction:
+        tensors["clusters"] = prediction["instances"].ids[0]
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
 def predict_files(
@@ -57,29 +95,36 @@ def predict_files(
     images: Sequence[Path],
     out: Path,
     size: tuple[int, int] | None,
-    device: torch.device,
 ) -> Iterator[Path]:
-    """Write NAME_panel.png, and NAME_classes.png with the data set's regular ids, for each image.
+    """Write what the network predicts for each image.
+
+    - NAME_panel.png to look at;
+    - NAME_classes.png, uint8: the data set's regular ids;
+    - NAME_instances.png, uint16: instance ids, 0 = none; and NAME_instances.json: class, label id,
+      score, pixels and centre (x, y) of each.
 
     Args:
         restored: network and data set.
         images: files, see `find_images`.
         out: folder to write into; made where it is missing.
-        size: as for `predict_image`; None takes the size that the network was trained at.
-        device: that the network is on.
+        size: as for `predict_scene`; None takes the size that the network was trained at.
 
     Yields:
         the path of each panel when it is written.
     """
     out.mkdir(parents=True, exist_ok=True)
+    network, info, device = restored.network, restored.info, restored.device
+    size = size or restored.config.data.size
     for path in images:
         image = read_image(path)
-        size_seen = size or restored.config.data.size
-        maps = predict_image(restored.network, image, restored.info, size_seen, device)
+        prediction = predict_scene(network, image, info, size, device, restored.instances)
+        maps = _as_maps(prediction)
         if "semantic" in maps:
-            write_png(out / f"{path.stem}_classes.png", file_ids(maps["semantic"], restored.info))
+            write_png(out / f"{path.stem}_classes.png", file_ids(maps["semantic"], info))
+        if "instances" in prediction:
+            _write_instances(out, path.stem, prediction["instances"], info)
         written = out / f"{path.stem}_panel.png"
-        write_png(written, panel(image, maps, restored.info))
+        write_png(written, panel(image, maps, info))
         yield written
 
 
@@ -113,3 +158,29 @@ def file_ids(classes: npt.NDArray[np.generic], info: DatasetInfo) -> npt.NDArray
     """Classes 0..C-1 as the ids that files carry; 255 where the network gave no number (-1)."""
     table = np.array([*info.label_ids, 255], np.uint8)
     return table[classes.astype(np.int64)]
+
+
+def _write_instances(out: Path, name: str, instances: InstanceClusters, info: DatasetInfo) -> None:
+    """Write the instances of a batch of one as a PNG of ids and a JSON table."""
+    if len(instances.classes[0]) > np.iinfo(np.uint16).max:
+        raise ValueError(
+            f"{name}: {len(instances.classes[0])} instances are more than a 16-bit PNG can number; "
+            "a larger instances.min_samples or instances.min_pixels gives fewer"
+        )
+    tables = (instances.classes, instances.scores, instances.counts, instances.centroids)
+    rows = [
+        {
+            "id": number,
+            "class": info.class_names[kind],
+            "label_id": info.label_ids[kind],
+            "score": round(score, 4),
+            "pixels": pixels,
+            "centre": [round(x, 2), round(y, 2)],
+        }
+        for number, (kind, score, pixels, (x, y)) in enumerate(
+            zip(*(table[0].tolist() for table in tables)), start=1
+        )
+    ]
+    ids = instances.ids[0].cpu().numpy().astype(np.uint16)
+    write_png(out / f"{name}_instances.png", ids)
+    write_bytes(out / f"{name}_instances.json", json.dumps(rows, indent=1).encode() + b"\n")

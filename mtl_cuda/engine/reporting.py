@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from mtl_cuda.data import SceneSamples, denormalise, write_png
 from mtl_cuda.engine.config import to_yaml
 from mtl_cuda.engine.loading import evaluation_samples, spread
 from mtl_cuda.engine.predict import predict_image
+from mtl_cuda.engine.segments import has_segments
 from mtl_cuda.engine.train import Trainer, TrainResult
 from mtl_cuda.report import (
     MetricRow,
@@ -71,11 +73,15 @@ def write_run_report(
 
 
 def format_metrics(rows: Sequence[MetricRow]) -> str:
-    """A table of each metric beside that of the constant prediction."""
+    """A table of each metric beside that of the constant prediction; "-" where it is unknown."""
+
+    def number(value: float) -> str:
+        return f"{'-' if math.isnan(value) else format(value, '.4g'):>12}"
+
     width = max(len(row.label) for row in rows)
     lines = [f"{'':{width}}  {'network':>12}  {'constant':>12}"]
     lines += [
-        f"{row.label:{width}}  {row.value:>12.4g}  {row.baseline:>12.4g}  {row.unit}"
+        f"{row.label:{width}}  {number(row.value)}  {number(row.baseline)}  {row.unit}"
         for row in rows
     ]
     return "\n".join(lines)
@@ -93,9 +99,11 @@ def _sample_panel(
 ) -> tuple[str, npt.NDArray[np.uint8]]:
     sample = samples[index]
     image = denormalise(sample["image"])
-    maps = predict_image(trainer.network, image, trainer.info, None, trainer.device)
-    targets = {task: sample[task].numpy() for task in trainer.criterion.tasks}
-    return sample["name"], panel(image, maps, trainer.info, targets)
+    info, tasks = trainer.info, trainer.criterion.tasks
+    instances = trainer.config.instances if has_segments(info, tasks) else None
+    maps = predict_image(trainer.network, image, info, None, trainer.device, instances)
+    targets = {task: sample[task].numpy() for task in tasks}
+    return sample["name"], panel(image, maps, info, targets)
 
 
 def _how_long(trainer: Trainer, result: TrainResult) -> str:

@@ -11,6 +11,7 @@ from mtl_cuda.data import DatasetInfo
 from mtl_cuda.engine.build import ScaledDeepLabV3, build_network, build_tasks
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint
 from mtl_cuda.engine.config import TrainConfig, from_dict
+from mtl_cuda.engine.segments import InstanceConfig, has_segments
 
 
 @dataclass(frozen=True)
@@ -18,21 +19,28 @@ class Restored:
     """A trained network and what it was trained on.
 
     Attributes:
-        network: on its device, in evaluation mode.
+        network: on `device`, in evaluation mode.
         config: of its training run.
         info: classes and units of its predictions.
         step: training steps it has had.
+        device: that the network is on.
     """
 
     network: ScaledDeepLabV3
     config: TrainConfig
     info: DatasetInfo
     step: int
+    device: torch.device
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks it predicts."""
         return tuple(self.config.loss.tasks)
+
+    @property
+    def instances(self) -> InstanceConfig | None:
+        """How instances are found; None where the tasks make none."""
+        return self.config.instances if has_segments(self.info, self.tasks) else None
 
 
 def restore(path: str | os.PathLike[str], device: torch.device) -> Restored:
@@ -54,4 +62,4 @@ def restore(path: str | os.PathLike[str], device: torch.device) -> Restored:
         raise CheckpointError(
             f"{path}: the checkpoint does not fit this version: {reason}"
         ) from error
-    return Restored(network.to(device).eval(), config, info, step)
+    return Restored(network.to(device).eval(), config, info, step, device)

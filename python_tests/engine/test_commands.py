@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mtl_cuda.engine import demo
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mtl_cuda.engine.config import TrainConfig, to_yaml
 from mtl_cuda.engine.restore import restore
+from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.engine.train import Trainer
 
 
@@ -52,6 +54,64 @@ def test_evaluate_repeats_the_metrics_of_the_training(
     assert f"{metrics['instance/mean_error']:.4g}" in printed
 
 
+def test_evaluate_writes_a_table_and_results_at_the_size_of_the_files(
+    tiny: Callable[..., TrainConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny(steps=2, seed=3)
+    config.data = replace(config.data, size=(16, 32))  # half of the files
+    trainer = Trainer(config)
+    trainer.fit()
+    out, table = tmp_path / "results", tmp_path / "tables" / "metrics.json"
+    arguments = ["evaluate", str(trainer.out / "last.pt"), "--device", "cpu"]
+    arguments += ["--export", str(out), "--json", str(table), "--min-pixels", "4"]
+    capsys.readouterr()
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    content = json.loads(table.read_text())
+    assert (content["step"], content["scenes"], content["split"]) == (2, 3, "val")
+    metrics = content["metrics"]
+    assert f"{100 * metrics['panoptic/pq']:.4g}" in printed
+    assert metrics["instances/ap/train"] is None
+    assert content["constant"]["semantic/miou"] > 0
+    names = {path.name.removesuffix("_labelIds.png") for path in out.glob("pixel/*")}
+    assert names == {f"synth_{index:06d}_000000" for index in range(3)}
+    for name in names:
+        assert read_png(out / "pixel" / f"{name}_labelIds.png").shape == (32, 64)
+        assert (out / "instance" / f"{name}.txt").is_file()
+        assert (out / "panoptic/cityscapes_panoptic_val" / f"{name}_panoptic.png").is_file()
+    assert main(arguments) == 2  # the folder is there
+    assert "choose another folder" in capsys.readouterr().err
+
+
+def test_numbers_do_not_depend_on_the_export(trained: Path, tmp_path: Path) -> None:
+    tables = [tmp_path / "plain.json", tmp_path / "export.json"]
+    arguments = ["evaluate", str(trained / "last.pt"), "--device", "cpu", "--json"]
+    assert main([*arguments, str(tables[0])]) == 0
+    assert main([*arguments, str(tables[1]), "--export", str(tmp_path / "out")]) == 0
+    plain, export = (json.loads(table.read_text()) for table in tables)
+    for part in ("metrics", "constant"):
+        for key, value in plain[part].items():
+            assert export[part][key] == (value and pytest.approx(value, rel=1e-3)), key
+
+
+def test_a_checkpoint_without_options_for_instances(trained: Path, tmp_path: Path) -> None:
+    state = load_checkpoint(trained / "last.pt")
+    del state["config"]["instances"]
+    save_checkpoint(tmp_path / "old.pt", state)
+    assert restore(tmp_path / "old.pt", torch.device("cpu")).instances == InstanceConfig()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--eps", "0"], "instances.eps"), (["--min-samples", "0"], "min_samples")],
+)
+def test_impossible_options_for_instances(
+    trained: Path, arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(trained / "last.pt"), "--device", "cpu", *arguments]) == 2
+    assert named in capsys.readouterr().err
+
+
 def test_predict_writes_panels_and_classes(trained: Path, scenes: Path, tmp_path: Path) -> None:
     images = scenes / "leftImg8bit" / "val" / "synth"
     out = tmp_path / "predictions"
@@ -59,7 +119,8 @@ def test_predict_writes_panels_and_classes(trained: Path, scenes: Path, tmp_path
     assert main([*arguments, "--device", "cpu", "--size", "16x32"]) == 0
     names = {path.name for path in out.iterdir()}
     stems = [path.stem for path in images.iterdir()]
-    assert names == {f"{s}_{kind}.png" for s in stems for kind in ("panel", "classes")}
+    kinds = ("panel.png", "classes.png", "instances.png", "instances.json")
+    assert names == {f"{stem}_{kind}" for stem in stems for kind in kinds}
     classes = read_png(out / f"{stems[0]}_classes.png")
     assert classes.shape == (32, 64)
     assert set(np.unique(classes)) <= set(range(7, 34))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO, write_png
-from mtl_cuda.engine.predict import file_ids, find_images, predict_image
+from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO, read_png, write_png
+from mtl_cuda.engine.config import DataConfig, TrainConfig
+from mtl_cuda.engine.predict import file_ids, find_images, predict_files, predict_image
+from mtl_cuda.engine.restore import Restored
+from mtl_cuda.engine.segments import InstanceConfig
 
 CPU = torch.device("cpu")
 
@@ -40,6 +44,42 @@ def test_results_have_the_size_and_units_of_the_image(unit: str, depth: float) -
     assert np.allclose(maps["instance"][1], 3 * 2)
     assert maps["depth"].shape == (16, 32)
     assert np.allclose(maps["depth"], depth)
+
+
+def test_instance_files(tmp_path: Path) -> None:
+    class Cars(nn.Module):
+        """Two cars at half the size it sees."""
+
+        def forward(self, images: Tensor) -> dict[str, Tensor]:
+            batch, _, height, width = images.shape
+            logits = torch.zeros(batch, 19, height // 2, width // 2)
+            logits[:, 0] = 5
+            logits[:, 13, 1:7, 2:6] = logits[:, 13, 1:7, 10:14] = 99
+            offsets = torch.zeros(batch, 2, height // 2, width // 2)
+            x = torch.arange(width // 2) * 2 + 0.5
+            offsets[:, 0] = torch.where(x < 16, 8.0, 24.0) - x
+            offsets[:, 1] = 7.5 - torch.arange(height // 2)[:, None] * 2 - 0.5
+            return {"semantic": logits, "instance": offsets}
+
+    config = TrainConfig(DataConfig(root="", size=(16, 32)), instances=InstanceConfig(eps=2.0))
+    network = Cars().eval()
+    restored = Restored(network, config, CITYSCAPES_INFO, 1, CPU)  # type: ignore[arg-type]
+    write_png(tmp_path / "a.b.png", np.zeros((32, 64, 3), np.uint8))  # twice the size it sees
+    (panel,) = predict_files(restored, [tmp_path / "a.b.png"], tmp_path, None)
+    assert panel.name == "a.b_panel.png"
+    ids = read_png(tmp_path / "a.b_instances.png")
+    assert ids.dtype == np.uint16
+    assert ids.shape == (32, 64)
+    assert set(np.unique(ids)) == {0, 1, 2}
+    rows = json.loads((tmp_path / "a.b_instances.json").read_text())
+    assert [(row["id"], row["class"], row["label_id"]) for row in rows] == [
+        (1, "car", 26),
+        (2, "car", 26),
+    ]
+    for row, centre in zip(rows, (16, 48)):
+        assert row["pixels"] == (ids == row["id"]).sum()
+        assert row["centre"][0] == pytest.approx(centre, abs=2)
+        assert 0 < row["score"] <= 1
 
 
 def test_class_files_carry_regular_ids() -> None:

@@ -1,0 +1,132 @@
+"""Clustering of votes against scikit-learn and dense grouping: time and memory.
+
+    python benchmarks/bench_clustering.py [--votes 10000 100000 1000000] [--limit 60] [--json FILE]
+
+Votes of 60 instances on a 2048 x 1024 image: each votes within about 2.5 pixels of its centre, one
+in ten anywhere. DBSCAN and the labels of OPTICS at eps = 3. A candidate is timed no further once a
+call of it took more than `--limit` seconds. Dense grouping gives each vote the nearest of 60 known
+centres through the matrix of all distances, as Panoptic-DeepLab's grouping does: it needs the
+centres from elsewhere, and is here for the cost of that step alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import common
+import numpy as np
+import torch
+from torch import Tensor
+
+import mtl_cuda
+
+EPS, INSTANCES, HEIGHT, WIDTH = 3.0, 60, 1024, 2048
+
+
+def make_votes(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Votes [N,2] float64 and the centres [60,2] that most of them mean."""
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(0, 1, (INSTANCES, 2)) * [WIDTH, HEIGHT]
+    votes = centres[rng.integers(0, INSTANCES, count)] + rng.normal(0, 2.5, (count, 2))
+    astray = rng.random(count) < 0.1
+    votes[astray] = rng.uniform(0, 1, (int(astray.sum()), 2)) * [WIDTH, HEIGHT]
+    return torch.from_numpy(votes), torch.from_numpy(centres)
+
+
+def adversaries() -> dict[str, tuple[Tensor, float, int]]:
+    """Votes that take minutes where crowded cells are compared pair by pair."""
+    rng = np.random.default_rng(1)
+    along = rng.uniform(-0.3, 0.3, 500_000)
+    arc = np.stack([np.cos(along), np.sin(along)], axis=1) * (1 + 1e-9)
+    lines = [np.stack([np.full(500_000, x), along], axis=1) for x in (0.0, 1 + 1e-9)]
+    dense, sparse = rng.normal(0, 0.01, (500_000, 2)), rng.uniform(-1.2, 1.2, (20_000, 2))
+    clump = rng.normal(0, 1e-11, (500_000, 2))
+    cases: dict[str, tuple[np.ndarray, float, int]] = {
+        "a million votes in one place": (np.full((1_000_000, 2), 3.3), 1.0, 10),
+        "two dense lines just beyond eps": (np.concatenate(lines), 1.0, 10),
+        "a dense arc just beyond eps": (np.concatenate([arc, clump]), 1.0, 10),
+        "sparse beside dense": (np.concatenate([dense, sparse]), 1.0, 510_000),
+        "huge eps": (rng.uniform(0, 2000, (1_000_000, 2)), 1e6, 10),
+        "huge min_samples": (rng.uniform(0, 100, (500_000, 2)), 30.0, 141_000),
+    }
+    return {name: (torch.from_numpy(p), eps, least) for name, (p, eps, least) in cases.items()}
+
+
+def candidates(votes: Tensor, centres: Tensor, least: int) -> dict[str, Callable[[], object]]:
+    """What is compared, slowest last."""
+    array = votes.numpy()
+    places = votes.round()
+    calls: dict[str, Callable[[], object]] = {
+        "dbscan": lambda: mtl_cuda.dbscan(votes, EPS, least),
+        "dbscan, votes rounded to pixels": lambda: mtl_cuda.dbscan(places, EPS, least),
+        "optics labels (border='optics')": lambda: mtl_cuda.dbscan(votes, EPS, least, "optics"),
+        "optics": lambda: mtl_cuda.optics(votes, least, EPS, "dbscan"),
+        "dense grouping": lambda: torch.cdist(votes.float(), centres.float()).argmin(dim=1),
+    }
+    try:
+        from sklearn.cluster import DBSCAN, OPTICS
+    except ImportError:
+        return calls
+    calls["scikit-learn DBSCAN"] = DBSCAN(eps=EPS, min_samples=least, n_jobs=-1).fit
+    calls["scikit-learn OPTICS"] = OPTICS(
+        min_samples=least, max_eps=EPS, cluster_method="dbscan", algorithm="kd_tree"
+    ).fit
+    return {name: _with_array(call, array) for name, call in calls.items()}
+
+
+def _with_array(call: Callable[..., object], array: np.ndarray) -> Callable[[], object]:
+    return (lambda: call(array)) if hasattr(call, "__self__") else call
+
+
+def measure(
+    calls: dict[str, Callable[[], object]], rounds: int, limit: float
+) -> dict[str, common.Timing]:
+    """Medians of rounds in turn; candidates over the limit keep their first time."""
+    first = {}
+    for name, call in calls.items():
+        begin = time.perf_counter()
+        call()
+        first[name] = time.perf_counter() - begin
+    quick = {name: call for name, call in calls.items() if first[name] * rounds < limit}
+    slow = {name: common.summary([first[name]]) for name in calls if name not in quick}
+    return common.time_in_turn(quick, rounds=rounds, warm_up=0) | slow
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--votes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds per candidate and size")
+    parser.add_argument("--skip", nargs="*", default=[], help="candidates whose names start so")
+    parser.add_argument("--json", help="file for the results")
+    arguments = parser.parse_args()
+    results: dict[str, object] = {}
+    for count in arguments.votes:
+        votes, centres = make_votes(count)
+        least = max(5, count // 5000)
+        calls = {
+            name: call
+            for name, call in candidates(votes, centres, least).items()
+            if not name.startswith(tuple(arguments.skip))
+        }
+        extra = common.peak_extra_bytes(lambda: mtl_cuda.dbscan(votes, EPS, least))  # noqa: B023
+        print(f"{count} votes, min_samples = {least}; dbscan: {extra / count:.0f} bytes per vote")
+        timings = measure(calls, arguments.rounds, arguments.limit)
+        for name, timing in timings.items():
+            print(f"  {name:35s} {timing}")
+        results[str(count)] = {name: vars(timing) for name, timing in timings.items()}
+        results[f"{count} bytes per vote"] = extra / count
+    print("adversarial votes, dbscan")
+    for name, (votes, eps, least) in adversaries().items():
+        calls = {name: lambda: mtl_cuda.dbscan(votes, eps, least)}  # noqa: B023
+        timing = measure(calls, arguments.rounds, arguments.limit)[name]
+        print(f"  {name:35s} {timing}")
+        results[name] = vars(timing)
+    if arguments.json:
+        common.write_results(arguments.json, results)
+
+
+if __name__ == "__main__":
+    main()

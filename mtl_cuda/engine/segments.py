@@ -13,7 +13,7 @@ from mtl_cuda.clustering.panoptic import merge_panoptic
 from mtl_cuda.data import DatasetInfo
 
 _WIDTH_PER_EPS = 128
-_WIDTH_PER_SAMPLE = 16
+_WIDTH_PER_SAMPLE = 32
 
 
 @dataclass
@@ -26,7 +26,7 @@ class InstanceConfig:
     Attributes:
         eps: votes for a centre at most this far apart are neighbours; null is width / 128.
         min_samples: neighbours, itself counted, that a vote in the core of an instance has; null
-            is width / 16.
+            is width / 32.
         min_pixels: smaller instances are dropped.
         min_stuff_pixels: smaller regions of stuff are void in the panoptic map; null is a 1024th
             of the image.

@@ -60,7 +60,7 @@ def test_without_options_no_instances_are_looked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "eps", "samples"), [(256, 2.0, 16), (2048, 16.0, 128), (8, 1 / 16, 1)]
+    ("width", "eps", "samples"), [(256, 2.0, 8), (2048, 16.0, 64), (8, 1 / 16, 1)]
 )
 def test_defaults_follow_the_width(
     width: int, eps: float, samples: int, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-import mtl_cuda.ops.multi_task_loss as loss_op
+import mtl_cuda.ops.loss_autograd as loss_op
 from mtl_cuda import checks
 from mtl_cuda.ops.bad_label import check_labels
 from mtl_cuda.ops.loss_tasks import write_tasks

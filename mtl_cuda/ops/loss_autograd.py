@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import DispatchKey
 
 from mtl_cuda.native import address, cuda_library, current_stream, view
 from mtl_cuda.ops.library import LIBRARY
 from mtl_cuda.ops.loss_tasks import read_tasks
 from mtl_cuda.ops.multi_task_loss import LossResult, multi_task_loss_cpu, multi_task_loss_cuda
+from mtl_cuda.ops.plain import is_plain_call
 
 # gradients[i] * factors[i], rounded once.
 LIBRARY.define("scale_gradients(Tensor[] gradients, Tensor factors) -> Tensor[]")
@@ -167,26 +167,8 @@ class _StoredGradients(torch.autograd.Function):
         return None, grad_variances, *by_task
 
 
-_KERNELS = {DispatchKey.CPU: multi_task_loss_cpu, DispatchKey.CUDA: multi_task_loss_cuda}
-
-
-def _below_autograd(keyset: Any, arguments: tuple[Any, ...]) -> LossResult:
-    """What the dispatcher would call next; the kernels of plain tensors without asking it again.
-
-    Whatever else takes part (fake tensors, subclasses, modes, transforms) has a key above theirs.
-    """
-    below = keyset & torch._C._after_autograd_keyset
-    kernel = _KERNELS.get(below.highestPriorityTypeId())
-    if kernel is not None:
-        return kernel(*arguments)
-    operator = torch.ops.mtl_cuda.multi_task_loss.default
-    with torch._C._AutoDispatchBelowAutograd():
-        return LossResult(*operator.redispatch(below, *arguments))
-
-
-def _multi_task_loss_autograd(keyset: Any, *arguments: Any) -> tuple[Any, ...]:
+def _with_node(result: LossResult, arguments: tuple[Any, ...]) -> LossResult:
     """The kernels' results, with a node where a derivative can be asked for."""
-    result = _below_autograd(keyset, arguments)
     predictions, _, _, log_variances, _, tasks, _, needs_gradient = arguments
     if not torch.is_grad_enabled() or not (
         any(needs_gradient) or (log_variances is not None and log_variances.requires_grad)
@@ -194,7 +176,24 @@ def _multi_task_loss_autograd(keyset: Any, *arguments: Any) -> tuple[Any, ...]:
         return result
     call = (result, tasks, needs_gradient)
     total, losses = _StoredGradients.apply(call, log_variances, *predictions)
-    return total, losses, *result[2:]
+    return LossResult(total, losses, *result[2:])
+
+
+def _multi_task_loss_autograd(keyset: Any, *arguments: Any) -> LossResult:
+    with torch._C._AutoDispatchBelowAutograd():
+        below = torch.ops.mtl_cuda.multi_task_loss.default.redispatch(
+            keyset & torch._C._after_autograd_keyset, *arguments
+        )
+    return _with_node(LossResult(*below), arguments)
 
 
 LIBRARY.impl("multi_task_loss", _multi_task_loss_autograd, "Autograd", with_keyset=True)
+
+
+def multi_task_loss(*arguments: Any) -> LossResult:
+    """The op with named results; the arguments are those of the schema."""
+    predictions, targets, masks, log_variances, *_ = arguments
+    if not is_plain_call((*predictions, *targets, *masks, log_variances)):
+        return LossResult(*torch.ops.mtl_cuda.multi_task_loss.default(*arguments))
+    kernel = multi_task_loss_cuda if predictions[0].is_cuda else multi_task_loss_cpu
+    return _with_node(kernel(*arguments), arguments)

@@ -150,8 +150,3 @@ LIBRARY.impl("multi_task_loss", multi_task_loss_cuda, "CUDA")
 def _multi_task_loss_fake(*arguments: Any) -> LossResult:
     predictions, needs_gradient = arguments[0], arguments[7]
     return _allocate(predictions, needs_gradient)
-
-
-def multi_task_loss(*arguments: Any) -> LossResult:
-    """The op with named results; the arguments are those of the schema."""
-    return LossResult(*torch.ops.mtl_cuda.multi_task_loss.default(*arguments))

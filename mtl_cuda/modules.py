@@ -31,7 +31,8 @@ class MultiTaskLossOutput:
         """``log_variances``: [T] as the loss used them, unchanged by later steps."""
         self.total = result.total
         self._names = tuple(names)
-        self._result = result
+        # Its gradients belong to the graph, which frees them: they are not kept here.
+        self._result = LossResult(*result[:4], gradients=[])
         self._log_variances = log_variances
 
     @property

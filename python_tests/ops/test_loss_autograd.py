@@ -6,6 +6,7 @@ import copy
 import io
 import itertools
 import pickle
+import weakref
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -186,6 +187,25 @@ def test_sigmas_are_those_of_the_call() -> None:
     for sigma in out.sigmas.values():
         torch.testing.assert_close(sigma, torch.tensor(1.0).exp())
         assert not sigma.requires_grad
+
+
+def test_an_output_does_not_keep_the_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case(dtype=torch.float32)
+    criterion = MultiTaskLoss(case.tasks)
+    stored: list[weakref.ref[Tensor]] = []
+    original = functional.loss_op.multi_task_loss
+
+    def spy(*arguments: Any) -> Any:
+        result = original(*arguments)
+        stored.extend(weakref.ref(gradient) for gradient in result.gradients)
+        return result
+
+    monkeypatch.setattr(functional.loss_op, "multi_task_loss", spy)
+    out = criterion(case.predictions, case.targets)
+    assert all(gradient() is not None for gradient in stored)
+    torch.autograd.grad(out.total, list(case.predictions.values()))
+    assert all(gradient() is None for gradient in stored)
+    assert out.losses
 
 
 @pytest.mark.slow

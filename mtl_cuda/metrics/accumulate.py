@@ -31,7 +31,7 @@ class SumMetric(ABC):
         """The metrics of everything seen so far; NaN for what cannot be told."""
 
     def state(self) -> Tensor:
-        """A copy of the sums, on the device of the last update."""
+        """A copy of the sums, on the device of the last update; those of segments on the CPU."""
         return self._sums.clone()
 
     def load_state(self, state: Tensor) -> None:

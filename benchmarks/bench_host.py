@@ -1,9 +1,10 @@
 """What the host needs to issue one loss: time spent in Python and PyTorch, hardly any in kernels.
 
-    python benchmarks/bench_host.py [--rounds 2000] [--json FILE]
+    python benchmarks/bench_host.py [--block 1] [--rounds 2000] [--json FILE]
 
 Forward and backward of three tasks on 4 x 4 pixels and one thread, the fused loss and the same loss
-in PyTorch in turn. On a GPU `bench_loss.py --device cuda` measures the host as well.
+in PyTorch in turn: after 100 calls each, or after each call, which then finds cold caches, as in a
+training step. On a GPU `bench_loss.py --device cuda` measures the host as well.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ import common
 import torch
 from bench_loss import losses, make_case
 
-WARM_UP = 100
-
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2000)
+    parser.add_argument("--block", type=int, default=100, help="calls before it is another's turn")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -35,16 +35,17 @@ def main() -> None:
     leaves = list(predictions.values())
     named = losses(predictions, targets, {})
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in named}
-    for turn in range(WARM_UP + options.rounds):
+    for turn in range(1 + options.rounds // options.block):
         for name, loss in named.items():
-            begin = time.perf_counter()
-            total = loss()
-            middle = time.perf_counter()
-            torch.autograd.grad(total, leaves)
-            end = time.perf_counter()
-            del total  # outside the measured time
-            if turn >= WARM_UP:
-                samples[name].append((middle - begin, end - middle))
+            for _ in range(options.block):
+                begin = time.perf_counter()
+                total = loss()
+                middle = time.perf_counter()
+                torch.autograd.grad(total, leaves)
+                end = time.perf_counter()
+                del total  # outside the measured time
+                if turn > 0:
+                    samples[name].append((middle - begin, end - middle))
     rows = {
         name: {
             "forward": common.summary([forward for forward, _ in pairs]),

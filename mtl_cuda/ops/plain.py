@@ -1,7 +1,7 @@
 """Which calls of an op need no dispatcher: those in which it would only ask autograd.
 
-The dispatcher takes a fifth of the 85 microseconds that the host needs for a small loss, forward and
-backward: it converts every argument and result, once to reach autograd and again to reach the
+The dispatcher takes a fifth of the 85 microseconds that the host needs for a small loss, forward
+and backward: it converts every argument and result, once to reach autograd and again to reach the
 kernel. So a call on plain tensors goes to the kernel at once. Whatever else may take part has a
 dispatch key or a mode by which PyTorch itself knows of it, and sends the call to the dispatcher.
 """

@@ -75,7 +75,7 @@ struct PixelGradient {
   __device__ __forceinline__ void set(const CrossEntropyRule<Acc>& rule, const PixelSums<Acc>& sums,
                                       int label, Acc* loss, Acc* slope) {
     const bool valid = label >= 0;
-    const Acc weight = rule.kept * (valid ? rule.class_weight(label) : Acc(0));
+    const Acc weight = valid ? rule.kept * rule.class_weight(label) : Acc(0);
     const Acc mass = weight + sums.smooth_mass;
     if (valid) {
       const Acc target_z = weight * sums.label_z + sums.smooth_z;

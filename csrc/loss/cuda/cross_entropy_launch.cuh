@@ -37,7 +37,7 @@ inline bool needs_extra(const CudaTask& task) {
 
 template <class T, int MaxClasses, bool Extra>
 int launch_vector(const CudaTask& task, void* stream) {
-  const int64_t packs = task.prediction.pixels() / kVectorPixels<T, MaxClasses, Extra>;
+  const int64_t packs = task.prediction.pixels() / Pack<T>::kSize;
   const dim3 grid = main_grid(packs, kVectorThreads, task.prediction.batch());
   if (task.gradient.data) {
     launch(cross_entropy_vector<T, MaxClasses, Extra, true>, grid, dim3(kVectorThreads), 0, stream,

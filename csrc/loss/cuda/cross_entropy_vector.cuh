@@ -1,29 +1,23 @@
 // Cross-entropy over NCHW logits, up to MaxClasses classes (formulas: cross_entropy.cuh).
 //
-// A thread owns a pack of neighbouring pixels of one image, 16 bytes of every class (8 where those
-// of a half type would not fit into registers): it loads the packs, all before the first
-// use, keeps them in registers as they are, and writes one pack of gradients per class. Memory:
-// logits and labels once, gradients once.
+// A thread owns a pack of neighbouring pixels of one image, 16 bytes of every class: it loads the
+// packs, all before the first use, keeps them in registers as they are, and writes one pack of
+// gradients per class. Memory: logits and labels once, gradients once.
 #pragma once
 
 #include "loss/cuda/cross_entropy.cuh"
 
 namespace mtl {
 
-// Pixels per thread.
-template <class T, int MaxClasses, bool Extra>
-constexpr int kVectorPixels = sizeof(T) == 2 && MaxClasses > (Extra ? 8 : 20) ? 4 : Pack<T>::kSize;
-
 // The packs of one thread: pixels innermost, MaxClasses of them unrolled, `classes` used.
-template <class T, int MaxClasses, int Count>
+template <class T, int MaxClasses>
 struct LogitPacks {
-  using Pixels = Pack<T, Count>;
-  Pixels pack[MaxClasses];
+  Pack<T> pack[MaxClasses];
 
   __device__ __forceinline__ void load(const T* first, int64_t channel_stride, int classes) {
 #pragma unroll
     for (int c = 0; c < MaxClasses; ++c) {
-      if (c < classes) pack[c] = *reinterpret_cast<const Pixels*>(first + c * channel_stride);
+      if (c < classes) pack[c] = *reinterpret_cast<const Pack<T>*>(first + c * channel_stride);
     }
   }
 
@@ -38,13 +32,17 @@ struct LogitPacks {
   }
 };
 
+// Blocks per multiprocessor: as many as the packs and their sums leave registers for. Without it
+// the compiler takes up to 255 for newer architectures, whatever the number of classes.
+template <int MaxClasses>
+constexpr int kVectorBlocks = MaxClasses <= 8 ? 4 : (MaxClasses <= 20 ? 3 : 2);
+
 // Grid: (blocks of pixels, images), both strided over; block (x, y) writes sums[y * gridDim.x + x].
 // Requires 16-byte alignment of every pack: see is_planar() in cross_entropy_launch.cuh.
 template <class T, int MaxClasses, bool Extra, bool Gradient>
-__global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 3)
+__global__ void __launch_bounds__(kVectorThreads, kVectorBlocks<MaxClasses>)
     cross_entropy_vector(CudaTask task) {
-  constexpr int kPixels = kVectorPixels<T, MaxClasses, Extra>;
-  using Logits = LogitPacks<T, MaxClasses, kPixels>;
+  constexpr int kPixels = Pack<T>::kSize;
   const CrossEntropyRule<float> rule(task);
   const int classes = static_cast<int>(task.prediction.channels());
   const int64_t groups = task.prediction.pixels() / kPixels;
@@ -56,7 +54,7 @@ __global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 3)
     const int64_t labels = b * task.target.strides[0];
     for (int64_t g = int64_t{blockIdx.x} * kVectorThreads + threadIdx.x; g < groups;
          g += int64_t{gridDim.x} * kVectorThreads) {
-      Logits logits;
+      LogitPacks<T, MaxClasses> logits;
       logits.load(image + g * kPixels, stride, classes);
       int label[kPixels];
       float largest[kPixels];
@@ -83,7 +81,8 @@ __global__ void __launch_bounds__(kVectorThreads, MaxClasses > 8 ? 2 : 3)
 #pragma unroll
         for (int c = 0; c < MaxClasses; ++c) {
           if (c < classes) {
-            typename Logits::Pixels out;
+            Pack<T> out;
+            logits.pack[c].forget();
 #pragma unroll
             for (int i = 0; i < kPixels; ++i) {
               const float z = rule.alpha * (logits.pack[c].get(i) - largest[i]);

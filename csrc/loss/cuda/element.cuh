@@ -75,13 +75,13 @@ struct Bits<__nv_bfloat16> {
   }
 };
 
-// Neighbouring elements that are loaded and stored at once: 16 bytes where Count is left out. Kept
-// as words, which stay in registers where an array of two-byte elements would not.
-template <class T, int Count = 16 / static_cast<int>(sizeof(T))>
-struct alignas(Count * sizeof(T)) Pack {
-  static constexpr int kSize = Count;
+// 16 bytes of neighbouring elements, loaded and stored at once. Kept as words, which stay in
+// registers where an array of two-byte elements would not.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kSize = 16 / static_cast<int>(sizeof(T));
   static constexpr int kPerWord = 4 / static_cast<int>(sizeof(T));
-  uint32_t word[Count / kPerWord];
+  uint32_t word[4];
 
   __device__ __forceinline__ float get(int i) const {
     return Bits<T>::get(word[i / kPerWord] >> (32 / kPerWord * (i % kPerWord)) % 32);
@@ -93,15 +93,16 @@ struct alignas(Count * sizeof(T)) Pack {
     const uint32_t bits = (Bits<T>::of(value) & mask) << (32 / kPerWord * (i % kPerWord)) % 32;
     word[i / kPerWord] = i % kPerWord == 0 ? bits : word[i / kPerWord] | bits;
   }
+  // Hides from the compiler that get() gives what it gave before: rather than converting elements
+  // again it would keep them converted, in more registers than there are.
+  __device__ __forceinline__ void forget() {
+#pragma unroll
+    for (int w = 0; w < 4; ++w) asm("" : "+r"(word[w]));
+  }
   // To aligned memory, in one store that does not stay in the caches. (An assignment of the struct
   // is compiled to a store per word.)
   __device__ __forceinline__ void store(T* place) const {
-    static_assert(sizeof(word) == 16 || sizeof(word) == 8, "a pack is one store");
-    if constexpr (sizeof(word) == 16) {
-      __stcs(reinterpret_cast<uint4*>(place), make_uint4(word[0], word[1], word[2], word[3]));
-    } else {
-      __stcs(reinterpret_cast<uint2*>(place), make_uint2(word[0], word[1]));
-    }
+    __stcs(reinterpret_cast<uint4*>(place), make_uint4(word[0], word[1], word[2], word[3]));
   }
 };
 

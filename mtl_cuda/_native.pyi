@@ -84,3 +84,16 @@ def cluster_instances_cpu(
     ids: int,
     threads: int,
 ) -> tuple[list[int], list[int], list[float], list[float], list[int], list[float]]: ...
+
+MAX_CLUSTERS: int
+
+def cluster_instances_workspace(offsets: View, settings: InstanceSettings) -> int: ...
+def cluster_instances_cuda(
+    offsets: View,
+    semantic: View,
+    probabilities: View | None,
+    settings: InstanceSettings,
+    tables: tuple[int, int, int, int, int, int],
+    workspace: int,
+    stream: int,
+) -> None: ...

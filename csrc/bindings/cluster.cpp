@@ -10,6 +10,9 @@
 #include "cluster/cluster_instances.h"
 #include "cluster/dbscan.h"
 #include "cluster/optics.h"
+#if defined(MTL_HAS_CUDA)
+#include "cluster/cuda/cluster_instances.h"
+#endif
 
 namespace py = pybind11;
 
@@ -58,6 +61,40 @@ InstanceSettings make_settings(int method, double eps, int64_t min_samples, int 
   settings.thing_classes = thing_classes;
   return settings;
 }
+
+#if defined(MTL_HAS_CUDA)
+// Ids, found, classes, centroids, pixels, scores: addresses on the device.
+using PyTables = std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
+
+CudaInstanceTables tables_of(const PyTables& tables) {
+  const auto& [ids, found, classes, centroids, pixels, scores] = tables;
+  return {reinterpret_cast<int32_t*>(ids),     reinterpret_cast<int32_t*>(found),
+          reinterpret_cast<int64_t*>(classes), reinterpret_cast<float*>(centroids),
+          reinterpret_cast<int64_t*>(pixels),  reinterpret_cast<float*>(scores)};
+}
+
+void bind_cuda(py::module_& module) {
+  module.attr("MAX_CLUSTERS") = kMaxClusters;
+  module.def(
+      "cluster_instances_workspace",
+      [](const TensorView& offsets, const InstanceSettings& settings) {
+        return cluster_instances_workspace({offsets, {}, {}}, settings);
+      },
+      py::arg("offsets"), py::arg("settings"));
+  module.def(
+      "cluster_instances_cuda",
+      [](const TensorView& offsets, const TensorView& semantic, const TensorView& probabilities,
+         const InstanceSettings& settings, const PyTables& tables, uintptr_t workspace,
+         uintptr_t stream) {
+        cluster_instances_cuda({offsets, semantic, probabilities}, settings, tables_of(tables),
+                               reinterpret_cast<void*>(workspace), reinterpret_cast<void*>(stream));
+      },
+      py::arg("offsets"), py::arg("semantic"), py::arg("probabilities"), py::arg("settings"),
+      py::arg("tables"), py::arg("workspace"), py::arg("stream"),
+      py::call_guard<py::gil_scoped_release>(),
+      "Tables have MAX_CLUSTERS rows per image; found is [B] int32.");
+}
+#endif
 
 }  // namespace
 
@@ -116,6 +153,9 @@ void bind_cluster(py::module_& module) {
       py::arg("offsets"), py::arg("semantic"), py::arg("probabilities"), py::arg("settings"),
       py::arg("ids"), py::arg("threads"), release(),
       "Writes ids [B,H,W] int32; returns the columns image, class, x, y, pixels, score.");
+#if defined(MTL_HAS_CUDA)
+  bind_cuda(module);
+#endif
 }
 
 }  // namespace mtl

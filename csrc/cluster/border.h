@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "common/simd.h"
+
 namespace mtl {
 
 enum class Border : int32_t {
@@ -18,7 +20,7 @@ enum class Border : int32_t {
 constexpr int32_t kNoise = -1;
 
 // Whether a border point that found the component with this m(A) belongs to it.
-inline bool keeps_border(Border border, int64_t index, int64_t smallest) {
+MTL_INLINE bool keeps_border(Border border, int64_t index, int64_t smallest) {
   return border != Border::kOptics || index > smallest;
 }
 

@@ -15,7 +15,8 @@ from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.ops.dbscan import BORDERS
 
 MAX_CLASS = 65535
-MAX_CELLS = 2**31
+MAX_CELLS = 2**31 - 3
+MAX_CLASSES_CUDA = 32
 
 
 def cluster_instances(
@@ -42,22 +43,27 @@ def cluster_instances(
     (Kendall, Gal, Cipolla, CVPR 2018, section 4.2, which clusters by OPTICS). Images and classes
     never mix, and an image's result does not depend on the rest of the batch.
 
+    Results are the same bits on every run and, of "density", on the CPU and on CUDA devices. There
+    the clusters found wait on the device, and one synchronisation at the end reads how many they
+    are (``torch.ops.mtl_cuda.cluster_instances_tables`` does without); an image may have 16384
+    clusters and the call 32 thing classes.
+
     The score of an instance is the mean probability of its class over its pixels (1 without
     ``probabilities``) times the share of its pixels whose votes are within ``eps`` of its centre:
     sure of the class, and agreed on the place.
 
     Args:
-        offsets: [B,2,H,W] of float32, float16, bfloat16 or float64, on the CPU: vectors (x, y) from
-            the pixel to the centre, in pixels. A vote that is not finite is noise, and its pixel
-            belongs to nothing; one outside the image is no part of any cluster, but its pixel goes
-            to the nearest centre.
+        offsets: [B,2,H,W] of float32, float16, bfloat16 or float64, on the CPU or a CUDA device:
+            vectors (x, y) from the pixel to the centre, in pixels. A vote that is not finite is
+            noise, and its pixel belongs to nothing; one outside the image is no part of any
+            cluster, but its pixel goes to the nearest centre.
         semantic: [B,H,W] of uint8, int16, int32 or int64: the class of each pixel.
         thing_classes: the classes that have instances, each 0 to 65535.
         eps: the radius of a vote's neighbourhood, in pixels.
         min_samples: votes within ``eps`` that make a core point, the vote itself counted.
         method: "density" rounds votes to ``1 / cells_per_pixel`` of a pixel and clusters the
             places that have any, exactly: fast where votes agree. "grid" clusters the votes as they
-            are.
+            are; on the CPU only.
         probabilities: [B,C,H,W] of floats in [0, 1], C above every thing class: of each class.
         cells_per_pixel: of the method "density", at least 1; a vote moves by at most
             ``sqrt(2) / (2 * cells_per_pixel)`` pixels.
@@ -72,7 +78,7 @@ def cluster_instances(
     Raises:
         TypeError: an argument of a type that is not listed.
         ValueError: another shape, or a number out of its range.
-        NotImplementedError: the tensors are not on the CPU.
+        NotImplementedError: the tensors are on a device, or of a method on it, that has no kernel.
     """
     _check_tensors(offsets, semantic, probabilities, thing_classes)
     check_radius(eps, "eps")
@@ -89,9 +95,15 @@ def cluster_instances(
     ):
         if choice not in choices:
             raise ValueError(f"{argument}: expected one of {list(choices)}, got {choice!r}")
+    if offsets.is_cuda and method != "density":
+        raise NotImplementedError(
+            f"method: expected 'density' on a CUDA device, got {method!r}; move the tensors with "
+            ".cpu() for the others"
+        )
     if not max_distance >= 0:
         raise ValueError(f"max_distance: expected a number >= 0, got {max_distance}")
-    _check_cells(offsets, margin, cells_per_pixel)
+    layers = len(thing_classes) if offsets.is_cuda and not class_agnostic else 1
+    _check_cells(offsets, margin, cells_per_pixel, layers)
 
     ids, per_image, *tables = torch.ops.mtl_cuda.cluster_instances(
         offsets,
@@ -146,18 +158,28 @@ def _check_tensors(
             )
         given["probabilities"] = shares
     for argument, tensor in given.items():
-        if tensor.device.type != "cpu":
+        if tensor.device.type not in ("cpu", "cuda"):
             raise NotImplementedError(
-                f"{argument}: expected a tensor on the CPU, got one on {tensor.device}; move it "
-                "with .cpu()"
+                f"{argument}: expected a tensor on the CPU or a CUDA device, got one on "
+                f"{tensor.device}; move it with .cpu()"
             )
+        if tensor.device != votes.device:
+            raise ValueError(
+                f"{argument}: expected a tensor on {votes.device} like the offsets, got one on "
+                f"{tensor.device}; move it with .to('{votes.device}')"
+            )
+    if votes.is_cuda and len(thing_classes) > MAX_CLASSES_CUDA:
+        raise ValueError(
+            f"thing_classes: expected at most {MAX_CLASSES_CUDA} on a CUDA device, got "
+            f"{len(thing_classes)}"
+        )
 
 
-def _check_cells(offsets: Tensor, margin: float, cells_per_pixel: int) -> None:
+def _check_cells(offsets: Tensor, margin: float, cells_per_pixel: int, layers: int) -> None:
     if not 0 <= margin < math.inf:
         raise ValueError(f"margin: expected a finite number >= 0, got {margin}")
     height, width = offsets.shape[2:]
-    cells = (height + 2 * margin + 1) * (width + 2 * margin + 1) * cells_per_pixel**2
+    cells = (height + 2 * margin + 1) * (width + 2 * margin + 1) * cells_per_pixel**2 * layers
     if cells > MAX_CELLS:
         raise ValueError(
             f"cells_per_pixel, margin: expected at most {MAX_CELLS} cells per image, got "

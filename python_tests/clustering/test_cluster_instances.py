@@ -234,4 +234,5 @@ def test_refused() -> None:
     refuse(ValueError, "max_distance: expected a number >= 0", max_distance=-1.0)
     refuse(ValueError, "probabilities: expected a channel", probabilities=torch.ones(1, 1, 4, 4))
     refuse(ValueError, "probabilities: expected", probabilities=torch.ones(1, 3, 4, 5))
-    refuse(NotImplementedError, "semantic: .* on the CPU", semantic=semantic.to("meta"))
+    refuse(NotImplementedError, "offsets: .* on the CPU or a CUDA", offsets=offsets.to("meta"))
+    refuse(NotImplementedError, "semantic: .* on the CPU or a CUDA", semantic=semantic.to("meta"))

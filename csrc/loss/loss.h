@@ -40,6 +40,13 @@ struct LossTask {
   bool align_corners = false;           // of the interpolation of the prediction (bilinear.h)
 };
 
+// Whether the predictions of a task (of either backend) are to be interpolated.
+template <class Task>
+bool is_upsampled(const Task& task) {
+  return task.prediction.height() != task.target.height() ||
+         task.prediction.width() != task.target.width();
+}
+
 // Where the results go: memory of the backend that runs, T = number of tasks.
 struct LossOutputs {
   void* total;   // [] float, or double if `in_double`

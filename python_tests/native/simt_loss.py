@@ -18,6 +18,7 @@ SOURCES = (
     TESTS_NATIVE / "loss/loss_entry.cpp",
     CSRC / "loss/cuda/multi_task_loss.cu",
     *(CSRC / f"loss/cuda/cross_entropy_{name}.cu" for name in TYPES),
+    *(CSRC / f"loss/cuda/upsampled/{name}.cu" for name in TYPES),
 )
 _CODES = {"float32": 0, "float16": 1, "float64": 3, "uint8": 4, "int16": 5, "int32": 6, "int64": 7}
 _CODES["bool"] = 8
@@ -68,6 +69,7 @@ class SimtTask:
     log_variance: np.ndarray | None = None  # float32 or float64, one number
     label_smoothing: float = 0.0
     fixed_weight: float = 1.0
+    align_corners: bool = False
 
     def integers(self) -> list[int]:
         maps = [self.prediction, self.target, self.mask, self.gradient]
@@ -76,6 +78,7 @@ class SimtTask:
         variance = 0 if self.log_variance is None else self.log_variance.ctypes.data
         is_double = self.log_variance is not None and self.log_variance.dtype == np.float64
         codes = [KINDS.index(self.kind), LIKELIHOODS.index(self.likelihood)]
+        views.append(int(self.align_corners))
         return [*codes, *views, weights, self.ignore_index, variance, int(is_double)]
 
 

@@ -138,7 +138,7 @@ def _run_case(library: ctypes.CDLL, case: LossCase) -> tuple[SimtResult, list[ob
         likelihood = "fixed" if case.weights else task.likelihood
         simt = SimtTask(kind, likelihood, _array(case.predictions[name].detach()), _array(target))
         simt.mask = None if mask is None else _array(mask)
-        simt.gradient = _array(gradients[i])
+        simt.gradient, simt.align_corners = _array(gradients[i]), case.align_corners
         if case.weights:
             simt.fixed_weight = case.weights[name]
         if case.log_variances is not None:

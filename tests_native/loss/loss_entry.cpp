@@ -39,6 +39,7 @@ std::vector<mtl::LossTask> read_tasks(int64_t count, const int64_t* integers, co
     task.target = numbers.view();
     task.mask = numbers.view();
     task.gradient = numbers.view();
+    task.align_corners = numbers.integer() != 0;
     task.class_weights = numbers.pointer<const double>();
     task.ignore_index = numbers.integer();
     task.log_variance = numbers.pointer<const void>();

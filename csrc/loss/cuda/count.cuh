@@ -6,6 +6,7 @@
 #pragma once
 
 #include "loss/cuda/instances.cuh"
+#include "loss/cuda/l1_target.cuh"
 #include "loss/cuda/reduce.cuh"
 #include "loss/cuda/run.cuh"
 #include "loss/cuda/task.h"
@@ -64,19 +65,6 @@ __device__ __forceinline__ void count_labels(const CudaTask& task) {
     const double total = block_sum<kThreads>(weights);
     if (threadIdx.x == 0) task.label_weights[blockIdx.x] = total;
   }
-}
-
-template <class Acc>
-__device__ __forceinline__ bool is_valid(const CudaTask& task, int64_t b, int64_t y, int64_t x) {
-  if (task.mask.data && !static_cast<const bool*>(task.mask.data)[task.mask.offset(b, y, x)]) {
-    return false;
-  }
-  const int64_t start = task.target.offset(b, y, x);
-  for (int64_t c = 0; c < task.target.channels(); ++c) {
-    const Acc value = load_value<Acc>(task.target, start + c * task.target.strides[1]);
-    if (value != value) return false;
-  }
-  return true;
 }
 
 // Of a run of pixels, those whose value in one channel at `offset` is a number; pixel i at bit i.

@@ -11,7 +11,6 @@
 
 namespace mtl {
 
-constexpr int64_t kInstanceRows = kMaxInstanceId + 1;
 constexpr int kIdBlocks = 4;  // per image; more than 1024 ids take further turns
 constexpr int64_t kNoRow = -1;
 

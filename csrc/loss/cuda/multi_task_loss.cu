@@ -9,6 +9,7 @@
 #include "loss/cuda/l1_launch.cuh"
 #include "loss/cuda/multi_task_loss.h"
 #include "loss/cuda/scale.cuh"
+#include "loss/cuda/upsampled/dispatch.h"
 #include "loss/cuda/workspace.h"
 
 namespace mtl {
@@ -47,8 +48,9 @@ void count_and_prepare(const TaskGroup& group, int count, void* stream) {
 // Runs the main kernel; `task.blocks` becomes the number of its blocks.
 void compute_task(CudaTask& task, void* stream) {
   if (task.prediction.batch() * task.prediction.pixels() == 0) return;
-  task.blocks = task.kind == TaskKind::kCrossEntropy ? launch_cross_entropy(task, stream)
-                                                     : launch_l1(task, stream);
+  task.blocks = is_upsampled(task)                     ? launch_upsampled(task, stream)
+                : task.kind == TaskKind::kCrossEntropy ? launch_cross_entropy(task, stream)
+                                                       : launch_l1(task, stream);
 }
 
 template <class T>

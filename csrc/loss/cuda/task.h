@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "common/cuda/launch.h"
+#include "loss/instances.h"
 #include "loss/loss.h"
 
 namespace mtl {
@@ -22,6 +23,9 @@ struct TaskState {
   double logit_scale;        // alpha: the logits count as alpha * f
 };
 
+// The table of instances has this many rows per image.
+constexpr int64_t kInstanceRows = kMaxInstanceId + 1;
+
 struct InstanceRow {
   unsigned long long count, x, y;  // sums over the pixels of one instance
 };
@@ -35,10 +39,11 @@ struct BlockSums {
 struct CudaTask {
   TaskKind kind;
   Likelihood likelihood;
-  TensorView prediction;        // [B,C,H,W]
+  TensorView prediction;        // [B,C,h,w]
   TensorView target;            // [B,1,H,W] labels, or [B,C,H,W] values
   TensorView mask;              // [B,1,H,W] bool, or absent
-  TensorView gradient;          // [B,C,H,W], or absent
+  TensorView gradient;          // as the prediction, or absent
+  bool align_corners;           // of the interpolation where the prediction is not H x W
   const double* class_weights;  // [C] on the device, or null: all 1
   int64_t ignore_index;
   double label_smoothing;
@@ -47,8 +52,9 @@ struct CudaTask {
   bool log_variance_is_double;
   TaskState* state;
   double* label_weights;   // [count_blocks] sums of class weights by block, or null: all 1
-  InstanceRow* instances;  // [B][kMaxInstanceId + 1], or null
+  InstanceRow* instances;  // [B][kInstanceRows], or null
   float4* centroids;       // the same rows: (x, its rest, y, its rest), each sum a double's 48 bits
+  void* regions;           // of low-resolution predictions' gradients (upsampled/grid.h), or null
   BlockSums* sums;         // [blocks]
   int count_blocks;        // of the counting kernel, and
   int blocks;              // of the main kernel: functions of the shape alone

@@ -6,6 +6,7 @@
 
 #include "loss/cuda/layout.h"
 #include "loss/cuda/task.h"
+#include "loss/cuda/upsampled/grid.h"
 #include "loss/instances.h"
 
 namespace mtl {
@@ -34,6 +35,7 @@ class LossWorkspace {
       tasks_[t].sums = take<BlockSums>(kMaxMainBlocks);
       if (tasks[t].class_weights) tasks_[t].label_weights = take<double>(kMaxCountBlocks);
       if (has_instances(tasks[t])) tasks_[t].centroids = take<float4>(rows(tasks[t]));
+      if (is_upsampled(tasks[t])) tasks_[t].regions = take<char>(region_bytes(tasks[t]));
     }
   }
 
@@ -44,7 +46,14 @@ class LossWorkspace {
 
  private:
   static bool has_instances(const LossTask& task) { return task.kind == TaskKind::kInstanceOffset; }
-  static int64_t rows(const LossTask& task) { return task.target.batch() * (kMaxInstanceId + 1); }
+  static int64_t rows(const LossTask& task) { return task.target.batch() * kInstanceRows; }
+
+  static int64_t region_bytes(const LossTask& task) {
+    if (!task.gradient.data) return 0;
+    const UpsampledGrid grid = upsampled_grid(task.prediction, task.target, task.align_corners);
+    const int64_t scalar = task.prediction.dtype == DType::kFloat64 ? 8 : 4;
+    return grid.parts() * grid.region_size() * scalar;
+  }
 
   static CudaTask describe(const LossTask& task) {
     CudaTask described = {};
@@ -54,6 +63,7 @@ class LossWorkspace {
     described.target = task.target;
     described.mask = task.mask;
     described.gradient = task.gradient;
+    described.align_corners = task.align_corners;
     described.class_weights = task.class_weights;
     described.ignore_index = task.ignore_index;
     described.label_smoothing = task.label_smoothing;

@@ -7,11 +7,6 @@
 
 namespace mtl {
 
-bool is_upsampled(const LossTask& task) {
-  return task.prediction.height() != task.target.height() ||
-         task.prediction.width() != task.target.width();
-}
-
 UpsampledPlan::UpsampledPlan(const LossTask& task, int64_t pixels) {
   if (!is_upsampled(task)) return;
   for (int64_t b = 0; b < task.prediction.batch(); ++b) add_bands(task, b, pixels);

@@ -10,9 +10,6 @@
 
 namespace mtl {
 
-// Whether predictions have to be interpolated to the target's size.
-bool is_upsampled(const LossTask& task);
-
 class UpsampledPlan {
  public:
   // Bands of about `pixels` pixels: a function of the shapes alone.

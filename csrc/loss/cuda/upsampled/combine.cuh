@@ -19,7 +19,8 @@ struct Touching {
     // Where the target's pixels of the cell before the element begin, give or take one.
     const double start = axis.scale > 0.0 ? static_cast<double>(element - 1) / axis.scale : 0.0;
     begin = static_cast<int64_t>(start) / size - 1;
-    begin = begin < 0 ? 0 : begin < count ? begin : count - 1;
+    if (begin >= count) begin = count - 1;
+    if (begin < 0) begin = 0;
     while (begin > 0 && axis.at(end_of(begin - 1) - 1).low + 1 >= element) --begin;
     while (begin < count && axis.at(end_of(begin) - 1).low + 1 < element) ++begin;
     end = begin;
@@ -28,13 +29,14 @@ struct Touching {
   int64_t begin, end;
 };
 
+constexpr int kCombined = 8;  // channels between two looks at where the parts begin
+
 // Grid: (blocks of elements of one channel, images), both strided over.
 template <class T>
 __global__ void __launch_bounds__(kThreads) combine_regions(CudaTask task, UpsampledGrid grid) {
   using Acc = decltype(to_acc(T()));
   const int64_t width = grid.columns.in, pixels = grid.rows.in * width;
   const Acc* regions = static_cast<const Acc*>(grid.regions);
-  const int64_t channel_step = grid.region_columns;
   for (int64_t b = blockIdx.y; b < grid.batch; b += gridDim.y) {
     for (int64_t p = int64_t{blockIdx.x} * kThreads + threadIdx.x; p < pixels;
          p += int64_t{gridDim.x} * kThreads) {
@@ -46,18 +48,27 @@ __global__ void __launch_bounds__(kThreads) combine_regions(CudaTask task, Upsam
           grid.columns, x, grid.column_blocks, kColumns, [&](int64_t j) { return j * kColumns; },
           [&](int64_t j) { return grid.column_end(j); });
       T* gradient = static_cast<T*>(task.gradient.data) + task.gradient.offset(b, y, x);
-      for (int64_t c = 0; c < grid.channels; ++c) {
-        Acc sum = 0;
+      for (int64_t first = 0; first < grid.channels; first += kCombined) {
+        Acc sums[kCombined] = {};
         for (int64_t i = bands.begin; i < bands.end; ++i) {
           const int64_t row = y - grid.rows.at(grid.band_begin(i)).low;
           for (int64_t j = blocks.begin; j < blocks.end; ++j) {
             const int64_t column = x - grid.columns.at(j * kColumns).low;
             const int64_t part = (b * grid.bands + i) * grid.column_blocks + j;
-            sum += regions[part * grid.region_size() +
-                           (row * grid.channels + c) * channel_step + column];
+            const Acc* region = regions + part * grid.region_size() + column +
+                                (row * grid.channels + first) * grid.region_columns;
+#pragma unroll
+            for (int c = 0; c < kCombined; ++c) {
+              if (first + c < grid.channels) sums[c] += region[c * grid.region_columns];
+            }
           }
         }
-        store(gradient + c * task.gradient.strides[1], sum);
+#pragma unroll
+        for (int c = 0; c < kCombined; ++c) {
+          if (first + c < grid.channels) {
+            store(gradient + (first + c) * task.gradient.strides[1], sums[c]);
+          }
+        }
       }
     }
   }

@@ -1,4 +1,5 @@
-// Cross-entropy of low-resolution logits (formulas: ../cross_entropy.cuh; interpolation: part.cuh).
+// Cross-entropy of low-resolution logits (formulas: loss/cuda/cross_entropy.cuh; interpolation:
+// part.cuh).
 //
 // Memory: labels once; the logits, which are few, three times per cell row, from the caches; the
 // gradient once, as regions (grid.h). The interpolated logits exist one at a time: they are made
@@ -92,7 +93,7 @@ struct UpsampledPixels {
 
 // Grid: blocks of kColumns threads, strided over the parts.
 template <class T, int Rows, bool Extra, bool Gradient>
-__global__ void __launch_bounds__(kColumns)
+__global__ void __launch_bounds__(kColumns, kMinBlocks<T>)
     cross_entropy_upsampled(CudaTask task, UpsampledGrid grid) {
   using Acc = decltype(to_acc(T()));
   const CrossEntropyRule<Acc> rule(task);
@@ -109,9 +110,8 @@ __global__ void __launch_bounds__(kColumns)
       pixels.evaluate(rule, &rows_loss, &rows_slope);
       loss += static_cast<double>(rows_loss);
       slope += static_cast<double>(rows_slope);
-      region.add(pixels.classes, rows.low, rows.high, [&](int c, Acc* top, Acc* bottom) {
-        pixels.gradient(rule, c, top, bottom);
-      });
+      region.add(pixels.classes, rows.low, rows.high,
+                 [&](int c, Acc* top, Acc* bottom) { pixels.gradient(rule, c, top, bottom); });
       first += rows.count;
     }
   }

@@ -42,11 +42,6 @@ struct UpsampledGrid {
   }
 };
 
-inline bool is_upsampled(const CudaTask& task) {
-  return task.prediction.height() != task.target.height() ||
-         task.prediction.width() != task.target.width();
-}
-
 inline UpsampledGrid upsampled_grid(const TensorView& prediction, const TensorView& target,
                                     bool align_corners) {
   UpsampledGrid grid = {BilinearAxis(prediction.height(), target.height(), align_corners),

@@ -1,18 +1,20 @@
-// L1 of low-resolution predictions (formulas: ../l1.cuh; interpolation: part.cuh).
+// L1 of low-resolution predictions (formulas: loss/cuda/l1.cuh; interpolation: part.cuh).
 //
 // Memory: targets once (ids) or twice (values: all channels, to see which pixels are valid); the
 // predictions, which are few, once per cell row, from the caches; the gradient once, as regions
 // (grid.h). No float atomics.
 #pragma once
 
-#include "loss/cuda/l1.cuh"
+#include "loss/cuda/cross_entropy.cuh"
+#include "loss/cuda/l1_target.cuh"
 #include "loss/cuda/upsampled/part.cuh"
 
 namespace mtl {
 
 // Grid: blocks of kColumns threads, strided over the parts.
 template <class T, template <class> class Target, int Rows, bool Gradient>
-__global__ void __launch_bounds__(kColumns) l1_upsampled(CudaTask task, UpsampledGrid grid) {
+__global__ void __launch_bounds__(kColumns, kMinBlocks<T>)
+    l1_upsampled(CudaTask task, UpsampledGrid grid) {
   using Acc = decltype(to_acc(T()));
   const Acc factor = static_cast<Acc>(task.state->gradient_factor);
   const int channels = static_cast<int>(task.prediction.channels());

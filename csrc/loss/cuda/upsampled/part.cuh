@@ -14,6 +14,10 @@
 
 namespace mtl {
 
+// Blocks that share a multiprocessor: what the registers of the largest kernels leave room for.
+template <class T>
+constexpr int kMinBlocks = sizeof(T) < 8 ? 4 : 2;
+
 // Target column of a thread.
 template <class Acc>
 struct Column {
@@ -69,8 +73,8 @@ struct CellRows {
 #pragma unroll
     for (int i = 0; i < Rows; ++i) {
       const int row = first + i < band.count ? first + i : first;
-      const bool inside = count == i && first + i < band.count && band.low[row] == low &&
-                          band.high[row] == high;
+      const bool inside =
+          count == i && first + i < band.count && band.low[row] == low && band.high[row] == high;
       count += inside;
       low_weight[i] = inside ? band.low_weight[row] : Acc(0);
       high_weight[i] = inside ? band.high_weight[row] : Acc(0);
@@ -138,8 +142,8 @@ class Region {
     find_runs();
   }
 
-  // Calls gradient(c, &top, &bottom) for every class: the thread's sums for rows `low` and `high` of
-  // the prediction. Every thread of the block calls it.
+  // Calls gradient(c, &top, &bottom) for every class: the thread's sums for rows `low` and `high`
+  // of the prediction. Every thread of the block calls it.
   template <class Gradient>
   __device__ __forceinline__ void add(int classes, int low, int high, const Gradient& gradient) {
     MTL_SHARED(Acc, sums, kChunk * 4 * kPaddedColumns);

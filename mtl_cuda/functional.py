@@ -12,7 +12,7 @@ import mtl_cuda.ops.loss_autograd as loss_op
 from mtl_cuda import checks
 from mtl_cuda.ops.bad_label import check_labels
 from mtl_cuda.ops.loss_tasks import write_tasks
-from mtl_cuda.reference import LossTerms, Target, upsample
+from mtl_cuda.reference import LossTerms, Target
 from mtl_cuda.tasks import (
     LOG_VARIANCE_RANGE,
     MAX_INSTANCE_ID,
@@ -49,7 +49,8 @@ def multi_task_loss(
     Args:
         predictions: by task name, [B,C,h,w] of float32, float16, bfloat16 or float64, with any
             strides; never written to. A prediction that is smaller or larger than its target is
-            interpolated bilinearly.
+            interpolated bilinearly, pixel by pixel where it is needed: the interpolated tensor and
+            its gradient never exist.
         targets: by task name. Cross-entropy: classes [B,H,W] of uint8, int16, int32 or int64.
             Instance offsets: ids [B,H,W] of the same types, 0 = no instance. L1: values [B,C,H,W]
             (or [B,H,W] for one channel) with NaN = invalid, or ``(values, mask)`` with a bool mask
@@ -94,8 +95,6 @@ def fused_loss(
     for name, task in tasks.items():
         prediction = checks.check_prediction(predictions[name], task, device, name)
         grid, mask = checks.check_target(targets[name], task, prediction, name)
-        if prediction.is_cuda:
-            prediction = upsample(prediction, (grid.shape[-2], grid.shape[-1]), align_corners)
         given.append(prediction)
         grids.append(grid)
         masks.append(mask)

@@ -169,16 +169,6 @@ def test_mixed_types() -> None:
     assert_matches_reference(case)
 
 
-def test_low_resolution_predictions() -> None:
-    case = on_device()
-    small = {name: tensor.detach()[:, :, ::4, ::4] for name, tensor in case.predictions.items()}
-    case.predictions = {name: tensor.clone().requires_grad_() for name, tensor in small.items()}
-    fused, expected = results(case), case.reference()
-    torch.testing.assert_close(fused[0], expected.total)
-    for gradient, reference in zip(fused[4:], torch.autograd.grad(expected.total, case.inputs)):
-        torch.testing.assert_close(gradient, reference)
-
-
 def test_module_gives_the_functional_total() -> None:
     case = on_device()
     criterion = mtl_cuda.MultiTaskLoss(case.tasks).to(DEVICE)

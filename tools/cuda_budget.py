@@ -213,13 +213,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sources", nargs="*", type=Path, help="default: csrc/*/cuda/*.cu")
+    parser.add_argument("sources", nargs="*", type=Path, help="default: csrc/*/cuda/**/*.cu")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--architectures", type=int, nargs="+", default=ARCHITECTURES)
     parser.add_argument("--update", action="store_true", help="write the table anew")
     options = parser.parse_args(arguments)
 
-    sources = options.sources or sorted((ROOT / "csrc").glob("*/cuda/*.cu"))
+    sources = options.sources or sorted((ROOT / "csrc").glob("*/cuda/**/*.cu"))
     compiler = compiler_version()
     table = {"compiler": compiler, "architectures": [], "kernels": {}}
     if options.table.exists():

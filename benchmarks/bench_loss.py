@@ -14,113 +14,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import common
 import cuda_timing
 import torch
-import torch.nn.functional as F
+from loss_case import losses, make_case, stepped
 from torch import Tensor
 
 import mtl_cuda
-
-TASKS = ("semantic", "instance", "depth")
-
-
-def make_case(
-    batch: int,
-    classes: int,
-    size: tuple[int, int],
-    dtype: torch.dtype,
-    device: str,
-    label_dtype: torch.dtype,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Random predictions; labels in patches, some ignored; 12 instances a picture."""
-    torch.manual_seed(0)
-    height, width = size
-    channels = {"semantic": classes, "instance": 2, "depth": 1}
-    predictions = {
-        name: torch.randn(
-            batch, channels[name], height, width, dtype=dtype, device=device
-        ).requires_grad_()
-        for name in TASKS
-    }
-    coarse = (batch, height // 16, width // 16)
-
-    def patches(highest: int) -> Tensor:
-        numbers = torch.randint(0, highest, coarse, device=device)
-        return numbers.repeat_interleave(16, 1).repeat_interleave(16, 2)
-
-    labels = patches(classes)
-    labels[:, : height // 20] = 255
-    ids = patches(12)
-    depth = torch.rand(batch, height, width, device=device)
-    depth[torch.rand(depth.shape, device=device) < 0.1] = torch.nan
-    return predictions, {"semantic": labels.to(label_dtype), "instance": ids.int(), "depth": depth}
-
-
-def pytorch_loss(
-    predictions: dict[str, Tensor],
-    labels: Tensor,
-    vectors: Tensor,
-    is_instance: Tensor,
-    depth: Tensor,
-    is_depth: Tensor,
-    log_variances: Tensor,
-) -> Tensor:
-    """The loss as one writes it in PyTorch, with masks made once per batch."""
-    semantic = F.cross_entropy(predictions["semantic"].float(), labels, ignore_index=255)
-    instance = (predictions["instance"].float() - vectors).abs().sum(1)
-    instance = (instance * is_instance).sum() / is_instance.sum()
-    inverse_depth = (predictions["depth"].float()[:, 0] - depth).abs()
-    inverse_depth = (inverse_depth * is_depth).sum() / is_depth.sum()
-    losses = torch.stack([semantic, instance / 2, inverse_depth / 2])
-    return (torch.exp(-log_variances) * losses + log_variances / 2).sum()
-
-
-def losses(
-    predictions: dict[str, Tensor], targets: dict[str, Tensor], compile_modes: Mapping[str, str]
-) -> dict[str, Callable[[], Tensor]]:
-    """Name -> the total; ``compile_modes``: name -> mode of torch.compile."""
-    device = predictions["semantic"].device
-    criterion = mtl_cuda.MultiTaskLoss(
-        {
-            "semantic": mtl_cuda.CrossEntropyTask(predictions["semantic"].shape[1]),
-            "instance": mtl_cuda.InstanceOffsetTask(),
-            "depth": mtl_cuda.L1Task(),
-        }
-    ).to(device)
-    vectors = mtl_cuda.reference.instance_offsets(targets["instance"]).float()
-    ready = (
-        targets["semantic"].long(),
-        vectors.nan_to_num(),
-        (targets["instance"] > 0).float(),
-        targets["depth"].nan_to_num(),
-        (~targets["depth"].isnan()).float(),
-        torch.zeros(3, device=device, requires_grad=True),
-    )
-    named: dict[str, Callable[[], Tensor]] = {
-        "fused": lambda: criterion(predictions, targets).total,
-        "eager": lambda: pytorch_loss(predictions, *ready),
-    }
-    for name, mode in compile_modes.items():
-        compiled = torch.compile(pytorch_loss, mode=mode, dynamic=False)
-        named[name] = partial(compiled, predictions, *ready)
-    return named
-
-
-def stepped(loss: Callable[[], Tensor], predictions: dict[str, Tensor]) -> Callable[[], Tensor]:
-    """One forward and backward pass that returns the total."""
-
-    def step() -> Tensor:
-        for prediction in predictions.values():
-            prediction.grad = None
-        total = loss()
-        # Gradients end here as they would in a network: handed on, not copied.
-        torch.autograd.grad(total, list(predictions.values()))
-        return total.detach()
-
-    return step
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> dict[str, Callable[[], Tensor]]:

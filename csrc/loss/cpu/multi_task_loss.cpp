@@ -33,6 +33,7 @@ extern const KernelTable kKernels;
 namespace {
 
 constexpr int64_t kRangePixels = 16384;
+constexpr int64_t kBandPixels = 32768;  // of upsampled predictions: bands share rows, so fewer
 // Gradients of more elements than this do not fit into caches until they are read again.
 constexpr int64_t kStreamElements = int64_t{1} << 22;
 
@@ -202,7 +203,7 @@ void multi_task_loss_cpu(const std::vector<LossTask>& tasks, const LossOutputs& 
   std::vector<UpsampledPlan> upsampled;
   for (const LossTask& task : tasks) {
     advise_huge_pages(task.gradient);
-    upsampled.emplace_back(task, kRangePixels);
+    upsampled.emplace_back(task, kBandPixels);
   }
   const std::vector<Work> works = plan(tasks, upsampled);
   std::vector<PixelSums> parts(works.size());

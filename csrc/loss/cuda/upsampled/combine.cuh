@@ -33,7 +33,7 @@ constexpr int kCombined = 8;  // channels between two looks at where the parts b
 
 // Grid: (blocks of elements of one channel, images), both strided over.
 template <class T>
-__global__ void __launch_bounds__(kThreads) combine_regions(CudaTask task, UpsampledGrid grid) {
+__global__ void __launch_bounds__(kThreads, 3) combine_regions(CudaTask task, UpsampledGrid grid) {
   using Acc = decltype(to_acc(T()));
   const int64_t width = grid.columns.in, pixels = grid.rows.in * width;
   const Acc* regions = static_cast<const Acc*>(grid.regions);

@@ -106,9 +106,9 @@ def cluster_instances(
     _check_cells(offsets, margin, cells_per_pixel, layers)
 
     ids, per_image, *tables = torch.ops.mtl_cuda.cluster_instances(
-        offsets,
+        offsets.detach(),
         semantic,
-        probabilities,
+        None if probabilities is None else probabilities.detach(),
         list(thing_classes),
         method,
         float(eps),

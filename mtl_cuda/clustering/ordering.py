@@ -86,7 +86,8 @@ def optics(
     if not 0 <= radius <= max_eps:
         raise ValueError(f"eps: expected a number from 0 to max_eps = {max_eps}, got {radius}")
 
-    order, reach, core, predecessor = torch.ops.mtl_cuda.optics(points, float(max_eps), min_samples)
+    given = points.detach()  # nothing here has a derivative
+    order, reach, core, predecessor = torch.ops.mtl_cuda.optics(given, float(max_eps), min_samples)
     if cluster_method == "dbscan":
         labels = labels_at(radius, order, reach, core)
     else:

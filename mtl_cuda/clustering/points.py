@@ -59,7 +59,7 @@ def dbscan(
     check_samples(min_samples, "min_samples")
     if border not in op.BORDERS:
         raise ValueError(f"border: expected one of {list(op.BORDERS)}, got {border!r}")
-    labels, core = torch.ops.mtl_cuda.dbscan(points, float(eps), min_samples, border)
+    labels, core = torch.ops.mtl_cuda.dbscan(points.detach(), float(eps), min_samples, border)
     return DbscanResult(labels.long(), core.nonzero().flatten())
 
 

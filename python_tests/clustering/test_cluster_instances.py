@@ -189,6 +189,23 @@ def test_same_bits_for_every_number_of_threads() -> None:
     assert torch.equal(results[0].scores[0], results[1].scores[0])
 
 
+def test_nothing_has_a_derivative() -> None:
+    offsets, semantic, probabilities = _random_batch(9)
+    found = mtl_cuda.cluster_instances(
+        offsets.requires_grad_(),
+        semantic,
+        THINGS,
+        eps=1.0,
+        min_samples=3,
+        probabilities=probabilities.requires_grad_(),
+    )
+    assert not found.centroids[0].requires_grad
+    assert not found.scores[0].requires_grad
+    points = torch.rand(9, 2, requires_grad=True)
+    assert not mtl_cuda.optics(points, 3).reachability_.requires_grad
+    assert not mtl_cuda.dbscan(points, 0.2, 3).labels_.requires_grad
+
+
 @pytest.mark.parametrize("shape", [(0, 4, 4), (2, 0, 4), (2, 3, 4)])
 def test_nothing_to_find(shape: tuple[int, int, int]) -> None:
     semantic = torch.full(shape, 255)

@@ -1,19 +1,25 @@
 """Clustering of votes against scikit-learn and dense grouping: time and memory.
 
     python benchmarks/bench_clustering.py [--votes 10000 100000 1000000] [--limit 60] [--json FILE]
+    python benchmarks/bench_clustering.py --device cuda [--json FILE]
 
 Votes of 60 instances on a 2048 x 1024 image: each votes within about 2.5 pixels of its centre, one
 in ten anywhere. DBSCAN and the labels of OPTICS at eps = 3. A candidate is timed no further once a
 call of it took more than `--limit` seconds. Dense grouping gives each vote the nearest of 60 known
 centres through the matrix of all distances, as Panoptic-DeepLab's grouping does: it needs the
 centres from elsewhere, and is here for the cost of that step alone.
+
+Instances of an image: 1024 x 2048 pixels of eight thing classes, 128 blocks whose pixels vote within
+a pixel of their middles. This part alone runs on a CUDA device, where the time is the device's.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import common
 import numpy as np
@@ -80,6 +86,62 @@ def _with_array(call: Callable[..., object], array: np.ndarray) -> Callable[[], 
     return (lambda: call(array)) if hasattr(call, "__self__") else call
 
 
+def make_image(device: str) -> tuple[Tensor, Tensor]:
+    """Offsets [1,2,1024,2048] and classes 11 to 18 of blocks of 128 x 128 pixels."""
+    torch.manual_seed(0)
+    rows, columns = torch.arange(HEIGHT)[:, None], torch.arange(WIDTH)
+    classes = torch.randint(11, 19, (HEIGHT // 128, WIDTH // 128), dtype=torch.uint8)
+    to_middle = torch.stack(torch.broadcast_tensors(64 - columns % 128, 64 - rows % 128))
+    offsets = to_middle[None] + torch.randn(1, 2, HEIGHT, WIDTH)
+    return offsets.to(device), classes[rows // 128, columns // 128][None].to(device)
+
+
+def bench_instances(device: str, rounds: int) -> dict[str, common.Timing]:
+    """Times one image; on a CUDA device the kernels, without reading how many instances there are."""
+    offsets, classes = make_image(device)
+    things = list(range(11, 19))
+    settings = {"density, q = 1": ("density", 1), "density, q = 2": ("density", 2)}
+    if device == "cpu":
+        settings["grid"] = ("grid", 1)
+        return common.time_in_turn(
+            {
+                name: partial(
+                    mtl_cuda.cluster_instances,
+                    offsets,
+                    classes,
+                    things,
+                    eps=EPS,
+                    min_samples=50,
+                    method=method,
+                    cells_per_pixel=cells,
+                )
+                for name, (method, cells) in settings.items()
+            },
+            rounds=rounds,
+        )
+    return {
+        name: _device_time(
+            lambda m=method, q=cells: torch.ops.mtl_cuda.cluster_instances_tables(
+                offsets, classes, None, things, m, EPS, 50, "dbscan", q, 0.0, math.inf, 1, False
+            ),
+            rounds,
+        )
+        for name, (method, cells) in settings.items()
+    }
+
+
+def _device_time(call: Callable[[], object], rounds: int) -> common.Timing:
+    taken = []
+    for _ in range(rounds + 2):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        call()
+        end.record()
+        end.synchronize()
+        taken.append(begin.elapsed_time(end) / 1e3)
+    return common.summary(taken[2:])
+
+
 def measure(
     calls: dict[str, Callable[[], object]], rounds: int, limit: float
 ) -> dict[str, common.Timing]:
@@ -94,15 +156,8 @@ def measure(
     return common.time_in_turn(quick, rounds=rounds, warm_up=0) | slow
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--votes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds per candidate and size")
-    parser.add_argument("--skip", nargs="*", default=[], help="candidates whose names start so")
-    parser.add_argument("--json", help="file for the results")
-    arguments = parser.parse_args()
-    results: dict[str, object] = {}
+def bench_votes(arguments: argparse.Namespace, results: dict[str, object]) -> None:
+    """Votes of each number, then the adversaries."""
     for count in arguments.votes:
         votes, centres = make_votes(count)
         least = max(5, count // 5000)
@@ -124,6 +179,24 @@ def main() -> None:
         timing = measure(calls, arguments.rounds, arguments.limit)[name]
         print(f"  {name:35s} {timing}")
         results[name] = vars(timing)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--votes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds per candidate and size")
+    parser.add_argument("--skip", nargs="*", default=[], help="candidates whose names start so")
+    parser.add_argument("--json", help="file for the results")
+    arguments = parser.parse_args()
+    results: dict[str, object] = {}
+    if arguments.device == "cpu":
+        bench_votes(arguments, results)
+    print("instances of one image of 1024 x 2048")
+    for name, timing in bench_instances(arguments.device, arguments.rounds).items():
+        print(f"  {name:35s} {timing}")
+        results[f"instances, {name}"] = vars(timing)
     if arguments.json:
         common.write_results(arguments.json, results)
 

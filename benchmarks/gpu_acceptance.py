@@ -28,6 +28,7 @@ SANITIZED_TESTS = (
     "test_gpu_values.py::test_every_kernel",
     "test_gpu_upsampled.py::test_every_kernel",
     "test_gpu_instances.py::test_strides",
+    "test_gpu_cluster.py::test_types_and_layouts",
 )
 BENCHMARKS = [
     (size, dtype) for size in ("1024 2048", "512 1024") for dtype in ("float32", "bfloat16")
@@ -166,6 +167,18 @@ def plan(scratch: Path, architecture: str) -> list[Step]:
         steps.append(
             Step(name, command, 70, 510, "benchmarks.log", environment=paths, needs="build")
         )
+    command = [python, str(HERE / "bench_clustering.py"), "--device", "cuda", "--rounds", "20"]
+    steps.append(
+        Step(
+            "benchmark clustering",
+            command,
+            20,
+            520,
+            "benchmarks.log",
+            environment=paths,
+            needs="build",
+        )
+    )
     return steps
 
 

@@ -9,8 +9,9 @@ call of it took more than `--limit` seconds. Dense grouping gives each vote the 
 centres through the matrix of all distances, as Panoptic-DeepLab's grouping does: it needs the
 centres from elsewhere, and is here for the cost of that step alone.
 
-Instances of an image: 1024 x 2048 pixels of eight thing classes, 128 blocks whose pixels vote within
-a pixel of their middles. This part alone runs on a CUDA device, where the time is the device's.
+Instances of an image: 1024 x 2048 pixels of eight thing classes, 128 blocks whose pixels vote
+within a pixel of their middles. This part alone runs on a CUDA device, where the time is the
+device's.
 """
 
 from __future__ import annotations
@@ -97,37 +98,32 @@ def make_image(device: str) -> tuple[Tensor, Tensor]:
 
 
 def bench_instances(device: str, rounds: int) -> dict[str, common.Timing]:
-    """Times one image; on a CUDA device the kernels, without reading how many instances there are."""
+    """Times one image; on a CUDA device without reading how many instances there are."""
     offsets, classes = make_image(device)
     things = list(range(11, 19))
     settings = {"density, q = 1": ("density", 1), "density, q = 2": ("density", 2)}
     if device == "cpu":
         settings["grid"] = ("grid", 1)
-        return common.time_in_turn(
-            {
-                name: partial(
-                    mtl_cuda.cluster_instances,
-                    offsets,
-                    classes,
-                    things,
-                    eps=EPS,
-                    min_samples=50,
-                    method=method,
-                    cells_per_pixel=cells,
-                )
-                for name, (method, cells) in settings.items()
-            },
-            rounds=rounds,
+
+    def cluster(method: str, cells: int) -> object:
+        if device == "cpu":
+            return mtl_cuda.cluster_instances(
+                offsets,
+                classes,
+                things,
+                eps=EPS,
+                min_samples=50,
+                method=method,
+                cells_per_pixel=cells,
+            )
+        return torch.ops.mtl_cuda.cluster_instances_tables(
+            offsets, classes, None, things, method, EPS, 50, "dbscan", cells, 0, math.inf, 1, False
         )
-    return {
-        name: _device_time(
-            lambda m=method, q=cells: torch.ops.mtl_cuda.cluster_instances_tables(
-                offsets, classes, None, things, m, EPS, 50, "dbscan", q, 0.0, math.inf, 1, False
-            ),
-            rounds,
-        )
-        for name, (method, cells) in settings.items()
-    }
+
+    calls = {name: partial(cluster, *setting) for name, setting in settings.items()}
+    if device == "cpu":
+        return common.time_in_turn(calls, rounds=rounds)
+    return {name: _device_time(call, rounds) for name, call in calls.items()}
 
 
 def _device_time(call: Callable[[], object], rounds: int) -> common.Timing:

@@ -1,6 +1,6 @@
 """What the loss of low-resolution predictions does for a whole training step.
 
-    python benchmarks/bench_training_step.py [--size 128 256] [--batch 4] [--json FILE]
+    python benchmarks/bench_train_step.py [--size 128 256] [--batch 4] [--json FILE]
 
 The demo's network, forward, loss and backward, with the predictions
   fused, low resolution   given to the op as they are

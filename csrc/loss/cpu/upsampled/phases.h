@@ -20,12 +20,10 @@ template <class Acc, class Pixels>
 class PhaseColumns {
  public:
   PhaseColumns(const PixelLoss& loss, int64_t image, Acc* memory)
-      : loss_(loss),
-        image_(image),
+      : image_(image),
         channels_(loss.prediction.channels()),
         width_(loss.prediction.width()),
         ratio_(static_cast<int>(loss.target.width() / width_)),
-        half_step_(Acc(0.5) / static_cast<Acc>(ratio_)),
         row_stride_(row_stride(width_)),
         stride_(tile_pixels(channels_)),
         tile_(memory),
@@ -62,45 +60,56 @@ class PhaseColumns {
     PixelSums sums = {0.0, 0.0};
     const int most = stride_ / cells_;
     const int count = static_cast<int>(width_ - first < cells_ ? width_ - first : cells_);
-    for (begin_ = 0; begin_ < ratio_; begin_ = end_) {
-      end_ = begin_ + most < ratio_ ? begin_ + most : ratio_;
-      for (int j = begin_; j < end_; ++j) offsets_[j - begin_] = (2 * j + 1 - ratio_) * half_step_;
-      for (int j = begin_; j < end_; ++j) {
-        pixels_.load_targets({image_, y, first * ratio_ + j, count, ratio_}, (j - begin_) * cells_);
+    for (int begin = 0, end = 0; begin < ratio_; begin = end) {
+      end = begin + most < ratio_ ? begin + most : ratio_;
+      for (int j = begin; j < end; ++j) {
+        pixels_.load_targets({image_, y, first * ratio_ + j, count, ratio_}, (j - begin) * cells_);
       }
-      interpolate(low + kMargin + first, high + kMargin + first);
-      const PixelSums part = pixels_.evaluate((end_ - begin_) * cells_, tile_);
+      const Phases weights = phases(begin, end);
+      interpolate(weights, low + kMargin + first, high + kMargin + first);
+      const PixelSums part = pixels_.evaluate((end - begin) * cells_, tile_);
       sums.loss += part.loss;
       sums.log_variance += part.log_variance;
-      if (gradient) sum_corners();
+      if (gradient) sum_corners(weights);
     }
     return sums;
   }
 
-  // Phases of the tile left of the centres end here; from right_begin() on they are right of them.
-  int left_end() const { return clamp(ratio_ / 2); }
-  int right_begin() const { return clamp((ratio_ + 1) / 2); }
-  int clamp(int j) const { return j < begin_ ? begin_ : j > end_ ? end_ : j; }
+  // The weights of the tile's phases, and which of them lie left and right of the centres.
+  struct Phases {
+    int count, left_end, right_begin;
+    Acc low_weight[kMaxTilePixels / kVector], high_weight[kMaxTilePixels / kVector];
+  };
 
-  void interpolate(const Acc* low, const Acc* high) {
+  Phases phases(int begin, int end) const {
+    const auto place = [&](int j) { return (j < begin ? begin : j > end ? end : j) - begin; };
+    Phases result = {end - begin, place(ratio_ / 2), place((ratio_ + 1) / 2), {}, {}};
+    for (int j = begin; j < end; ++j) {
+      const Acc t = static_cast<Acc>(2 * j + 1 - ratio_) / static_cast<Acc>(2 * ratio_);
+      result.low_weight[j - begin] = t < Acc(0) ? -t : 1 - t;
+      result.high_weight[j - begin] = t < Acc(0) ? 1 + t : t;
+    }
+    return result;
+  }
+
+  void interpolate(const Phases& phases, const Acc* low, const Acc* high) {
+    const int cells = cells_;
     for (int64_t c = 0; c < channels_; ++c) {
       const Acc* p0 = low + c * row_stride_;
       const Acc* p1 = high + c * row_stride_;
-      for (int k = 0; k < cells_; k += kLanes) {
+      for (int k = 0; k < cells; k += kLanes) {
         Lanes<Acc> left, centre, right;
         mix_rows(p0 + k - 1, p1 + k - 1, left);
         mix_rows(p0 + k, p1 + k, centre);
         mix_rows(p0 + k + 1, p1 + k + 1, right);
         Acc* f = tile_ + c * stride_ + k;
-        int j = begin_;
-        for (; j < left_end(); ++j, f += cells_) {
-          const Acc t = offsets_[j - begin_];
-          store_lanes<Acc>(-t * left + (1 + t) * centre, f);
+        int j = 0;
+        for (; j < phases.left_end; ++j, f += cells) {
+          store_lanes<Acc>(phases.low_weight[j] * left + phases.high_weight[j] * centre, f);
         }
-        for (; j < right_begin(); ++j, f += cells_) store_lanes<Acc>(centre, f);
-        for (; j < end_; ++j, f += cells_) {
-          const Acc t = offsets_[j - begin_];
-          store_lanes<Acc>((1 - t) * centre + t * right, f);
+        for (; j < phases.right_begin; ++j, f += cells) store_lanes<Acc>(centre, f);
+        for (; j < phases.count; ++j, f += cells) {
+          store_lanes<Acc>(phases.low_weight[j] * centre + phases.high_weight[j] * right, f);
         }
       }
     }
@@ -119,30 +128,29 @@ class PhaseColumns {
   }
 
   // The tile's gradients, times the weights that f had.
-  void sum_corners() {
+  void sum_corners(const Phases& phases) {
+    const int cells = cells_;
+    const int64_t plane = channels_ * cells;
     for (int64_t c = 0; c < channels_; ++c) {
-      for (int k = 0; k < cells_; k += kLanes) {
+      for (int k = 0; k < cells; k += kLanes) {
         Lanes<Acc> left = {}, centre = {}, right = {}, g;
         const Acc* gradient = tile_ + c * stride_ + k;
-        int j = begin_;
-        for (; j < left_end(); ++j, gradient += cells_) {
-          const Acc t = offsets_[j - begin_];
+        int j = 0;
+        for (; j < phases.left_end; ++j, gradient += cells) {
           load_lanes(gradient, g);
-          left += -t * g;
-          centre += (1 + t) * g;
+          left += phases.low_weight[j] * g;
+          centre += phases.high_weight[j] * g;
         }
-        for (; j < right_begin(); ++j, gradient += cells_) {
+        for (; j < phases.right_begin; ++j, gradient += cells) {
           load_lanes(gradient, g);
           centre += g;
         }
-        for (; j < end_; ++j, gradient += cells_) {
-          const Acc t = offsets_[j - begin_];
+        for (; j < phases.count; ++j, gradient += cells) {
           load_lanes(gradient, g);
-          centre += (1 - t) * g;
-          right += t * g;
+          centre += phases.low_weight[j] * g;
+          right += phases.high_weight[j] * g;
         }
-        Acc* sums = corners_ + c * cells_ + k;
-        const int64_t plane = channels_ * cells_;
+        Acc* sums = corners_ + c * cells + k;
         for (const Acc weight : row_weights_) {
           add_lanes(weight, left, sums);
           add_lanes(weight, centre, sums + plane);
@@ -172,15 +180,11 @@ class PhaseColumns {
     }
   }
 
-  const PixelLoss& loss_;
   int64_t image_, channels_, width_;
   int ratio_;
-  Acc half_step_;  // half the distance of two target columns, in columns of the prediction
   int64_t row_stride_;
-  int stride_;               // of the tile
-  int cells_ = 0;            // of the tile
-  int begin_ = 0, end_ = 0;  // its phases, and each one's t
-  Acc offsets_[kMaxTilePixels / kVector];
+  int stride_;     // of the tile
+  int cells_ = 0;  // of the tile
   Acc row_weights_[2];
   Acc *tile_, *corners_;
   Pixels pixels_;

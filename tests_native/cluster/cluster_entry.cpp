@@ -1,5 +1,5 @@
-// The clustering of instances for ctypes: on the CPU and by the CUDA kernels, from the same numbers.
-// python_tests/native/simt_cluster.py writes them.
+// The clustering of instances for ctypes: on the CPU and by the CUDA kernels, from the same
+// numbers. python_tests/native/simt_cluster.py writes them.
 #include <cstdlib>
 #include <vector>
 
@@ -47,8 +47,8 @@ SIMT_ENTRY cluster_on_cpu(const int64_t* views, const int64_t* integers, const d
                           int32_t* ids, int32_t* found, int64_t* classes, float* centroids,
                           int64_t* pixels, float* scores) {
   return simt::entry([&] {
-    for (const mtl::Instance& instance : mtl::cluster_instances_cpu(
-             read_inputs(views), read_settings(integers, reals), ids, 1)) {
+    for (const mtl::Instance& instance :
+         mtl::cluster_instances_cpu(read_inputs(views), read_settings(integers, reals), ids, 1)) {
       const int64_t row = instance.image * mtl::kMaxClusters + found[instance.image]++;
       classes[row] = instance.class_id;
       centroids[2 * row] = static_cast<float>(instance.x);

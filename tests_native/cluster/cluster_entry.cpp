@@ -1,5 +1,5 @@
 // The clustering of instances for ctypes: on the CPU and by the CUDA kernels, from the same
-// numbers. python_tests/native/simt_cluster.py writes them.
+// numbers. python_tests/native/test_simt_cluster.py writes them.
 #include <cstdlib>
 #include <vector>
 

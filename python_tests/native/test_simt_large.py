@@ -33,23 +33,31 @@ def library() -> ctypes.CDLL:
 
 
 class Huge:
-    """A tensor [B,C,H,W] of zeros, and its last TAIL pixels [C,TAIL]."""
+    """A tensor [B,C,H,W] of zeros, its last image, and its last TAIL pixels [C,TAIL]."""
 
-    def __init__(self, shape: str, channels: int, dtype: str, channels_last: bool = False) -> None:
-        batch, height = SHAPES[shape]
-        pixels, item = height * WIDTH, np.dtype(dtype).itemsize
+    def __init__(
+        self,
+        shape: str | tuple[int, int],
+        channels: int,
+        dtype: str,
+        channels_last: bool = False,
+        width: int = WIDTH,
+    ) -> None:
+        batch, height = SHAPES[shape] if isinstance(shape, str) else shape
+        pixels, item = height * width, np.dtype(dtype).itemsize
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
         memory = mmap.mmap(-1, batch * channels * pixels * item, flags=flags)
         memory.madvise(mmap.MADV_NOHUGEPAGE)  # else each page that is written takes 2 MiB
         flat = np.frombuffer(memory, dtype)
         image = flat[-channels * pixels :]
         if channels_last:
-            strides = (channels * pixels, 1, WIDTH * channels, channels)
+            strides = (channels * pixels, 1, width * channels, channels)
             self.tail = image[-channels * TAIL :].reshape(TAIL, channels).T
         else:
-            strides = (channels * pixels, pixels, WIDTH, 1)
+            strides = (channels * pixels, pixels, width, 1)
             self.tail = image.reshape(channels, pixels)[:, -TAIL:]
-        sizes = (batch, channels, height, WIDTH)
+            self.image = image.reshape(channels, height, width)
+        sizes = (batch, channels, height, width)
         self.array = Array(flat.ctypes.data, CODES[dtype], sizes, strides, memory)
 
 
@@ -120,3 +128,35 @@ def test_offsets(library: ctypes.CDLL, shape: str, channels_last: bool) -> None:
     assert result.valid[0] == TAIL
     expected = np.sign(error) * result.gradient_scales[0] / TAIL
     np.testing.assert_allclose(gradient.tail, expected, rtol=1e-6)
+
+
+def _weights(target: int, prediction: int, count: int) -> np.ndarray:
+    """Bilinear weights [last `count` of the target, last `count` / 8 of the prediction]."""
+    source = (np.arange(target - count, target) + 0.5) / 8 - 0.5
+    distance = np.abs(source[:, None] - np.arange(prediction - count // 8, prediction))
+    weights = np.maximum(0, 1 - distance)
+    weights[source > prediction - 1, -1] = 1
+    return weights
+
+
+@pytest.mark.parametrize("shape", [(1, 1040), (2, 528)], ids=["pixels", "images"])
+def test_low_resolution(library: ctypes.CDLL, shape: tuple[int, int]) -> None:
+    """One eighth of more than 2^32 target pixels. The grids end with the last part and pixel."""
+    (batch, height), width, count = shape, 1 << 16, 64
+    prediction = Huge(shape, 1, "float32", width=width)
+    gradient = Huge(shape, 1, "float32", width=width)
+    target = Huge((batch, 8 * height), 1, "float32", width=8 * width)
+    rng = np.random.default_rng(0)
+    values = prediction.image[0, -count // 8 :, -count // 8 :]
+    values[...] = rng.normal(size=values.shape)
+    truth = target.image[0, -count:, -count:]
+    truth[...] = rng.normal(size=truth.shape)
+    task = SimtTask("l1", "fixed", prediction.array, target.array, gradient=gradient.array)
+    result = _run(library, task)
+    rows = _weights(8 * height, height, count)
+    columns = _weights(8 * width, width, count)
+    slope = result.gradient_scales[0] / result.valid[0]
+    expected = slope * rows.T @ np.sign(rows @ values @ columns.T - truth) @ columns
+    # The last block writes the last row. The first column belongs to pixels beyond it, too.
+    given = gradient.image[0, -1, -count // 8 :]
+    np.testing.assert_allclose(given[1:], expected[-1, 1:], rtol=1e-5, atol=1e-5 * slope)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 
 import common
 import torch
-from bench_loss import losses, make_case
+from loss_case import losses, make_case
 
 
 def main() -> None:

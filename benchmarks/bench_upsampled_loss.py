@@ -18,30 +18,35 @@ from typing import Any
 import common
 import cuda_timing
 import torch
-from loss_case import losses, make_case, stepped
+from loss_case import fused_loss, losses, make_case, pytorch_losses, stepped
 from torch import Tensor
 
-Step = Callable[[], Tensor]
+MODES = {"torch.compile": "default"}
+AIMS = {"eager": 20, "torch.compile": 8}  # on a GPU, times as fast
 
 
-def prepare(
+def inputs(
     options: argparse.Namespace, size: tuple[int, int], ratio: int, batch: int
-) -> tuple[dict[str, Tensor], dict[str, Callable[[], Tensor]]]:
-    """Predictions and the losses of them, by name."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Predictions and targets."""
     label_dtype = torch.uint8 if options.device == "cuda" else torch.int64
     dtype = getattr(torch, options.dtype)
-    predictions, targets = make_case(
-        batch, options.classes, size, dtype, options.device, label_dtype, ratio
-    )
-    modes = {} if options.no_compile else {"torch.compile": "default"}
-    return predictions, losses(predictions, targets, modes)
+    return make_case(batch, options.classes, size, dtype, options.device, label_dtype, ratio)
+
+
+def all_losses(
+    options: argparse.Namespace, predictions: dict[str, Tensor], targets: dict[str, Tensor]
+) -> dict[str, Callable[[], Tensor]]:
+    """By name."""
+    return losses(predictions, targets, {} if options.no_compile else MODES)
 
 
 def measure_cpu(
     options: argparse.Namespace, size: tuple[int, int], ratio: int
 ) -> list[dict[str, Any]]:
     """Time and memory of a step, and the batch that fits into the memory asked for."""
-    predictions, named = prepare(options, size, ratio, options.batch)
+    predictions, targets = inputs(options, size, ratio, options.batch)
+    named = all_losses(options, predictions, targets)
     steps = {name: stepped(loss, predictions) for name, loss in named.items()}
     totals = {name: step().item() for name, step in steps.items()}
     timings = common.time_in_turn(steps, options.rounds)
@@ -56,13 +61,18 @@ def measure_cpu(
     return rows
 
 
-def fits(options: argparse.Namespace, size: tuple[int, int], ratio: int, batch: int,
-         name: str) -> bool:  # fmt: skip
-    """Whether a step of this batch ends without running out of the device's memory."""
+def fits(
+    options: argparse.Namespace, size: tuple[int, int], ratio: int, batch: int, name: str
+) -> bool:
+    """Whether a step of this batch, inputs included, stays within the memory allowed."""
     torch.cuda.empty_cache()
     try:
-        predictions, named = prepare(options, size, ratio, batch)
-        stepped(named[name], predictions)()
+        predictions, targets = inputs(options, size, ratio, batch)
+        if name == "fused":
+            loss = fused_loss(predictions, targets)
+        else:
+            loss = pytorch_losses(predictions, targets, MODES)[name]
+        stepped(loss, predictions)()
         torch.cuda.synchronize()
     except torch.cuda.OutOfMemoryError:
         return False
@@ -73,16 +83,17 @@ def measure_cuda(
     options: argparse.Namespace, size: tuple[int, int], ratio: int
 ) -> list[dict[str, Any]]:
     """As `measure_cpu`, with device times; batches are tried within the memory asked for."""
-    predictions, named = prepare(options, size, ratio, options.batch)
+    predictions, targets = inputs(options, size, ratio, options.batch)
+    named = all_losses(options, predictions, targets)
     leaves = {name: list(predictions.values()) for name in named}
     rows, _ = cuda_timing.measure(named, leaves, {}, options.rounds)
-    del predictions, named, leaves
+    del predictions, targets, named, leaves
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(min(1.0, options.memory * 2**30 / total))
     for row in rows:
-        batch = 1
-        while batch < 1024 and fits(options, size, ratio, 2 * batch, row["name"]):
-            batch *= 2
+        batch = 0
+        while batch < 1024 and fits(options, size, ratio, max(1, 2 * batch), row["name"]):
+            batch = max(1, 2 * batch)
         row["largest_batch"] = batch
     torch.cuda.set_per_process_memory_fraction(1.0)
     return rows
@@ -131,9 +142,11 @@ def main() -> None:
             upsampled = options.batch * options.classes * height * width * element
             title = f"B={options.batch} C={options.classes} {text} from 1/{ratio} {options.dtype}"
             report(title, rows, upsampled, options.memory)
-            cases.append({"title": title, "rows": rows, "upsampled_logits_bytes": upsampled})
+            note = f"The upsampled logits would be {upsampled / 2**20:.0f} MiB."
+            case = {"title": title, "note": note, "rows": rows, "aims": AIMS}
+            cases.append({**case, "memory_aim_bytes": 0.03 * upsampled})
     if options.json:
-        common.write_results(options.json, {"case": vars(options), "cases": cases})
+        common.write_results(options.json, {"options": vars(options), "cases": cases})
 
 
 if __name__ == "__main__":

@@ -167,6 +167,14 @@ def plan(scratch: Path, architecture: str) -> list[Step]:
         steps.append(
             Step(name, command, 70, 510, "benchmarks.log", environment=paths, needs="build")
         )
+    for number, dtype in enumerate(("float32", "bfloat16")):
+        command = [python, str(HERE / "bench_upsampled_loss.py"), "--device", "cuda", "--dtype"]
+        command += [dtype, "--batch", "8", "--sizes", "1024x2048", "--ratios", "8"]
+        command += ["--rounds", "30", "--json", str(scratch / f"bench_upsampled{number}.json")]
+        name = f"benchmark low resolution {dtype}"
+        steps.append(
+            Step(name, command, 40, 515, "benchmarks.log", environment=paths, needs="build")
+        )
     command = [python, str(HERE / "bench_clustering.py"), "--device", "cuda", "--rounds", "20"]
     steps.append(
         Step(
@@ -226,7 +234,11 @@ def main() -> int:
         scratch = Path(folder)
         architecture = str(found.get("compute_cap", "")).replace(".", "") or "native"
         results = run_steps(plan(scratch, architecture), out, scratch)
-        benchmarks = [json.loads(path.read_text()) for path in sorted(scratch.glob("bench*.json"))]
+        benchmarks = [
+            case
+            for path in sorted(scratch.glob("bench*.json"))
+            for case in json.loads(path.read_text())["cases"]
+        ]
     report = gpu_report.as_json(found, results, benchmarks)
     (out / "gpu_acceptance.json").write_text(json.dumps(report, indent=2) + "\n")
     (out / "gpu_acceptance.md").write_text(gpu_report.as_markdown(report))

@@ -74,18 +74,22 @@ def pytorch_loss(
     return (torch.exp(-log_variances) * losses + log_variances / 2).sum()
 
 
-def losses(
-    predictions: dict[str, Tensor], targets: dict[str, Tensor], compile_modes: Mapping[str, str]
-) -> dict[str, Callable[[], Tensor]]:
-    """Name -> the total; ``compile_modes``: name -> mode of torch.compile."""
-    device = predictions["semantic"].device
+def fused_loss(predictions: dict[str, Tensor], targets: dict[str, Tensor]) -> Callable[[], Tensor]:
+    """The total of the fused loss."""
     criterion = mtl_cuda.MultiTaskLoss(
         {
             "semantic": mtl_cuda.CrossEntropyTask(predictions["semantic"].shape[1]),
             "instance": mtl_cuda.InstanceOffsetTask(),
             "depth": mtl_cuda.L1Task(),
         }
-    ).to(device)
+    ).to(predictions["semantic"].device)
+    return lambda: criterion(predictions, targets).total
+
+
+def pytorch_losses(
+    predictions: dict[str, Tensor], targets: dict[str, Tensor], compile_modes: Mapping[str, str]
+) -> dict[str, Callable[[], Tensor]]:
+    """Name -> the total; ``compile_modes``: name -> mode of torch.compile."""
     vectors = mtl_cuda.reference.instance_offsets(targets["instance"]).float()
     ready = (
         targets["semantic"].long(),
@@ -93,16 +97,23 @@ def losses(
         (targets["instance"] > 0).float(),
         targets["depth"].nan_to_num(),
         (~targets["depth"].isnan()).float(),
-        torch.zeros(3, device=device, requires_grad=True),
+        torch.zeros(3, device=vectors.device, requires_grad=True),
     )
-    named: dict[str, Callable[[], Tensor]] = {
-        "fused": lambda: criterion(predictions, targets).total,
-        "eager": lambda: pytorch_loss(predictions, *ready),
-    }
+    named: dict[str, Callable[[], Tensor]] = {"eager": lambda: pytorch_loss(predictions, *ready)}
     for name, mode in compile_modes.items():
         compiled = torch.compile(pytorch_loss, mode=mode, dynamic=False)
         named[name] = partial(compiled, predictions, *ready)
     return named
+
+
+def losses(
+    predictions: dict[str, Tensor], targets: dict[str, Tensor], compile_modes: Mapping[str, str]
+) -> dict[str, Callable[[], Tensor]]:
+    """The fused loss and those in PyTorch."""
+    return {
+        "fused": fused_loss(predictions, targets),
+        **pytorch_losses(predictions, targets, compile_modes),
+    }
 
 
 def stepped(loss: Callable[[], Tensor], predictions: dict[str, Tensor]) -> Callable[[], Tensor]:

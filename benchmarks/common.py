@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -111,6 +112,8 @@ def conditions() -> dict[str, object]:
         **device,
         "processor": _processor(),
         "threads": torch.get_num_threads(),
+        # Unless PASSIVE, idle OpenMP threads of PyTorch keep the cores busy for a while.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "not set"),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "native": native.library().build_info(),

@@ -167,29 +167,34 @@ class CrossEntropyPixels {
  public:
   CrossEntropyPixels(const PixelLoss& loss, Acc*, int stride) : loss_(loss), stride_(stride) {}
 
-  // Reads the labels of `block`: pixels `first`, a multiple of kVector, and on of the tile.
-  void load_targets(const Block& block, int first) {
+  // Pixels `first`, a multiple of kVector, and on of the tile are those of `block`.
+  void place(const Block& block, int first) {
     load_labels(loss_.target, block, loss_.ignore_index, labels_ + first);
   }
 
   // Logits become gradients, where gradients are wanted.
-  PixelSums evaluate(int count, Acc* tile) {
+  void evaluate(int count, Acc* tile) {
     const int64_t channels = loss_.prediction.channels();
     find_largest(tile, channels, stride_, count, columns_.largest);
     gather_labels(loss_, tile, stride_, count, labels_, columns_);
     exponentiate(loss_, channels, stride_, count, tile, columns_);
-    const PixelSums sums = sum_columns(loss_, count, columns_);
+    const PixelSums part = sum_columns(loss_, count, columns_);
+    sums_.loss += part.loss;
+    sums_.log_variance += part.log_variance;
     if (loss_.gradient.data) {
       write_gradient(loss_, channels, stride_, count, labels_, tile, columns_);
     }
-    return sums;
   }
+
+  // Over all tiles so far.
+  const PixelSums& sums() const { return sums_; }
 
  private:
   const PixelLoss& loss_;
   int stride_;
   int32_t labels_[kMaxTilePixels];
   CrossEntropyColumns<Acc> columns_;
+  PixelSums sums_ = {0.0, 0.0};
 };
 
 }  // namespace MTL_SIMD

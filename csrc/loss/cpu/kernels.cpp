@@ -35,27 +35,23 @@ PixelSums range_sums(const PixelLoss& loss, const PixelRange& range, Acc* tile) 
   const int stride = tile_pixels(loss.prediction.channels());
   const bool joined = rows_join(loss);
   Pixels pixels(loss, tile + loss.prediction.channels() * stride, stride);
-  PixelSums sums = {0.0, 0.0};
   for (int64_t pixel = range.begin; pixel < range.end;) {
     const Block block = block_at(pixel, range, width, stride, joined);
     load_tile(loss.prediction, block, stride, tile);
-    pixels.load_targets(block, 0);
-    const PixelSums part = pixels.evaluate((block.count + kVector - 1) / kVector * kVector, tile);
+    pixels.place(block, 0);
+    pixels.evaluate((block.count + kVector - 1) / kVector * kVector, tile);
     if (loss.gradient.data) store_tile(tile, block, stride, loss.streamed, loss.gradient);
-    sums.loss += part.loss;
-    sums.log_variance += part.log_variance;
     pixel += block.count;
   }
   if (loss.streamed) stream_fence();
-  return sums;
+  return pixels.sums();
 }
 
 template <class Acc, class Pixels>
 PixelSums band_sums(const PixelLoss& loss, const UpsampledBand& band, Acc* memory) {
   const BilinearAxis columns(loss.prediction.width(), loss.target.width(), loss.align_corners);
-  return columns.whole_ratio()
-             ? upsampled_band<Acc, PhaseColumns<Acc, Pixels>>(loss, band, memory)
-             : upsampled_band<Acc, GatherColumns<Acc, Pixels>>(loss, band, memory);
+  return columns.whole_ratio() ? upsampled_band<Acc, PhaseColumns, Pixels>(loss, band, memory)
+                               : upsampled_band<Acc, GatherColumns, Pixels>(loss, band, memory);
 }
 
 bool in_double(const PixelLoss& loss) {

@@ -124,8 +124,8 @@ class L1Pixels {
   L1Pixels(const PixelLoss& loss, Acc* target, int stride)
       : loss_(loss), target_(target), stride_(stride) {}
 
-  // Reads the targets of `block`: pixels `first`, a multiple of kVector, and on of the tile.
-  void load_targets(const Block& block, int first) {
+  // Pixels `first`, a multiple of kVector, and on of the tile are those of `block`.
+  void place(const Block& block, int first) {
     const int count = (block.count + kVector - 1) / kVector * kVector;
     if (Offsets) {
       load_offsets(loss_, block, stride_, count, target_ + first, valid_ + first);
@@ -135,16 +135,20 @@ class L1Pixels {
   }
 
   // Predictions become gradients.
-  PixelSums evaluate(int count, Acc* tile) {
-    return {distances(loss_, loss_.prediction.channels(), stride_, count, target_, valid_, tile),
-            0.0};
+  void evaluate(int count, Acc* tile) {
+    sums_.loss +=
+        distances(loss_, loss_.prediction.channels(), stride_, count, target_, valid_, tile);
   }
+
+  // Over all tiles so far.
+  const PixelSums& sums() const { return sums_; }
 
  private:
   const PixelLoss& loss_;
   Acc* target_;
   int stride_;
   Acc valid_[kMaxTilePixels];
+  PixelSums sums_ = {0.0, 0.0};
 };
 
 }  // namespace MTL_SIMD

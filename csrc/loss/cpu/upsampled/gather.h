@@ -2,8 +2,7 @@
 // each target column looks its two predictions up.
 #pragma once
 
-#include "loss/bilinear.h"
-#include "loss/cpu/upsampled/band.h"
+#include "loss/cpu/upsampled/cell_rows.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {
@@ -11,21 +10,21 @@ inline namespace MTL_SIMD {
 template <class Acc, class Pixels>
 class GatherColumns {
  public:
-  GatherColumns(const PixelLoss& loss, int64_t image, Acc* memory)
+  GatherColumns(const Upsampling& grid, int64_t image, Acc* memory, Pixels& pixels)
       : image_(image),
-        channels_(loss.prediction.channels()),
-        width_(loss.target.width()),
-        row_stride_(row_stride(loss.prediction.width())),
+        channels_(grid.prediction.channels()),
+        width_(grid.width),
+        row_stride_(row_stride(grid.prediction.width())),
         stride_(tile_pixels(channels_)),
         tile_(memory),
-        mixed_(memory + 2 * channels_ * stride_),
+        mixed_(memory + channels_ * stride_),
         sums_(mixed_ + channels_ * row_stride_),
         low_weight_(sums_ + channels_ * row_stride_),
         high_weight_(low_weight_ + width_),
         low_(reinterpret_cast<int32_t*>(high_weight_ + width_)),
         high_(low_ + width_),
-        pixels_(loss, memory + channels_ * stride_, stride_) {
-    const BilinearAxis columns(loss.prediction.width(), width_, loss.align_corners);
+        pixels_(pixels) {
+    const BilinearAxis columns(grid.prediction.width(), width_, grid.align_corners);
     for (int64_t x = 0; x < width_; ++x) {
       const BilinearSample at = columns.at(x);
       low_[x] = static_cast<int32_t>(at.low + kMargin);
@@ -35,20 +34,17 @@ class GatherColumns {
     }
   }
 
-  PixelSums cell_row(const BilinearAxis& rows, const CellRow& row, const Acc* low, const Acc* high,
-                     Acc* low_gradient, Acc* high_gradient) {
-    PixelSums sums = {0.0, 0.0};
+  void cell_row(const BilinearAxis& rows, const CellRow& row, const Acc* low, const Acc* high,
+                Acc* low_gradient, Acc* high_gradient) {
     for (int64_t y = row.begin; y < row.end; ++y) {
       const BilinearSample at = rows.at(y);
       mix_rows(at, low, high);
       if (low_gradient) clear(sums_);
       for (int64_t x = 0; x < width_; x += stride_) {
         const int count = static_cast<int>(width_ - x < stride_ ? width_ - x : stride_);
-        pixels_.load_targets({image_, y, x, count}, 0);
+        pixels_.place({image_, y, x, count}, 0);
         interpolate(x, count);
-        const PixelSums part = pixels_.evaluate((count + kVector - 1) / kVector * kVector, tile_);
-        sums.loss += part.loss;
-        sums.log_variance += part.log_variance;
+        pixels_.evaluate((count + kVector - 1) / kVector * kVector, tile_);
         if (low_gradient) sum_columns(x, count);
       }
       if (low_gradient) {
@@ -56,7 +52,6 @@ class GatherColumns {
         add(at.high_weight, high_gradient);
       }
     }
-    return sums;
   }
 
  private:
@@ -122,7 +117,7 @@ class GatherColumns {
   Acc *tile_, *mixed_, *sums_;  // rows: the two of the prediction mixed; their gradient
   Acc *low_weight_, *high_weight_;
   int32_t *low_, *high_;  // places in a row, by column of the target
-  Pixels pixels_;
+  Pixels& pixels_;
 };
 
 }  // namespace MTL_SIMD

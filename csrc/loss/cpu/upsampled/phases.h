@@ -8,8 +8,7 @@
 #pragma once
 
 #include "common/lanes.h"
-#include "loss/bilinear.h"
-#include "loss/cpu/upsampled/band.h"
+#include "loss/cpu/upsampled/cell_rows.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {
@@ -19,20 +18,19 @@ static_assert(kLanes == kVector, "a vector of cells fills a vector of the tile")
 template <class Acc, class Pixels>
 class PhaseColumns {
  public:
-  PhaseColumns(const PixelLoss& loss, int64_t image, Acc* memory)
+  PhaseColumns(const Upsampling& grid, int64_t image, Acc* memory, Pixels& pixels)
       : image_(image),
-        channels_(loss.prediction.channels()),
-        width_(loss.prediction.width()),
-        ratio_(static_cast<int>(loss.target.width() / width_)),
+        channels_(grid.prediction.channels()),
+        width_(grid.prediction.width()),
+        ratio_(static_cast<int>(grid.width / width_)),
         row_stride_(row_stride(width_)),
         stride_(tile_pixels(channels_)),
         tile_(memory),
-        corners_(memory + 2 * channels_ * stride_),
-        pixels_(loss, memory + channels_ * stride_, stride_) {}
+        corners_(memory + channels_ * stride_),
+        pixels_(pixels) {}
 
-  PixelSums cell_row(const BilinearAxis& rows, const CellRow& row, const Acc* low, const Acc* high,
-                     Acc* low_gradient, Acc* high_gradient) {
-    PixelSums sums = {0.0, 0.0};
+  void cell_row(const BilinearAxis& rows, const CellRow& row, const Acc* low, const Acc* high,
+                Acc* low_gradient, Acc* high_gradient) {
     const int most = ratio_ * kVector < stride_ ? stride_ / (ratio_ * kVector) * kVector : kVector;
     for (int64_t first = 0; first < width_; first += most) {
       const int64_t left = (width_ - first + kVector - 1) / kVector * kVector;
@@ -42,37 +40,30 @@ class PhaseColumns {
         const BilinearSample at = rows.at(y);
         row_weights_[0] = static_cast<Acc>(at.low_weight);
         row_weights_[1] = static_cast<Acc>(at.high_weight);
-        const PixelSums part = target_row(y, first, low, high, low_gradient != nullptr);
-        sums.loss += part.loss;
-        sums.log_variance += part.log_variance;
+        target_row(y, first, low, high, low_gradient != nullptr);
       }
       if (low_gradient) {
         add_corners(corners_, first, low_gradient);
         add_corners(corners_ + 3 * channels_ * cells_, first, high_gradient);
       }
     }
-    return sums;
   }
 
  private:
   // The cells from `first` on of one target row, as many phases at a time as a tile holds.
-  PixelSums target_row(int64_t y, int64_t first, const Acc* low, const Acc* high, bool gradient) {
-    PixelSums sums = {0.0, 0.0};
+  void target_row(int64_t y, int64_t first, const Acc* low, const Acc* high, bool gradient) {
     const int most = stride_ / cells_;
     const int count = static_cast<int>(width_ - first < cells_ ? width_ - first : cells_);
     for (int begin = 0, end = 0; begin < ratio_; begin = end) {
       end = begin + most < ratio_ ? begin + most : ratio_;
       for (int j = begin; j < end; ++j) {
-        pixels_.load_targets({image_, y, first * ratio_ + j, count, ratio_}, (j - begin) * cells_);
+        pixels_.place({image_, y, first * ratio_ + j, count, ratio_}, (j - begin) * cells_);
       }
       const Phases weights = phases(begin, end);
       interpolate(weights, low + kMargin + first, high + kMargin + first);
-      const PixelSums part = pixels_.evaluate((end - begin) * cells_, tile_);
-      sums.loss += part.loss;
-      sums.log_variance += part.log_variance;
+      pixels_.evaluate((end - begin) * cells_, tile_);
       if (gradient) sum_corners(weights);
     }
-    return sums;
   }
 
   // The weights of the tile's phases, and which of them lie left and right of the centres.
@@ -187,7 +178,7 @@ class PhaseColumns {
   int cells_ = 0;  // of the tile
   Acc row_weights_[2];
   Acc *tile_, *corners_;
-  Pixels pixels_;
+  Pixels& pixels_;
 };
 
 }  // namespace MTL_SIMD

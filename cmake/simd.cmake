@@ -1,9 +1,9 @@
-# mtl_add_simd_kernels(TARGET SOURCE): compiles SOURCE once per instruction set into TARGET.
+# mtl_add_simd_kernels(TARGET SOURCES...): compiles each source once per instruction set into TARGET.
 #
-# The source is plain C++ that the compiler vectorises; everything in it lives in the namespace
+# The sources are plain C++ that the compiler vectorises; everything in them lives in the namespace
 # MTL_SIMD, so that no function made for a newer processor can stand in for an older one's.
 # csrc/common/cpu_features.h picks the path at run time.
-function(mtl_add_simd_kernels target source)
+function(mtl_add_simd_kernels target)
   set(paths baseline)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MSVC)
     list(APPEND paths avx2 avx512)
@@ -14,7 +14,7 @@ function(mtl_add_simd_kernels target source)
     -mprefer-vector-width=512)
   foreach(path IN LISTS paths)
     set(object "${target}_${path}")
-    add_library(${object} OBJECT ${source})
+    add_library(${object} OBJECT ${ARGN})
     target_include_directories(${object} PRIVATE csrc)
     target_compile_definitions(${object} PRIVATE MTL_SIMD=${path})
     if(NOT MSVC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ import mtl_cuda.ops.loss_autograd as loss_op
 from mtl_cuda import checks
 from mtl_cuda.ops.bad_label import check_labels
 from mtl_cuda.ops.loss_tasks import write_tasks
-from mtl_cuda.reference import LossTerms, Target
+from mtl_cuda.reference import Argmax, LossTerms, Target
 from mtl_cuda.tasks import (
     LOG_VARIANCE_RANGE,
     MAX_INSTANCE_ID,
@@ -21,7 +21,15 @@ from mtl_cuda.tasks import (
     Task,
 )
 
-__all__ = ["LossTerms", "Target", "clamped", "instance_centroids", "multi_task_loss"]
+__all__ = [
+    "Argmax",
+    "LossTerms",
+    "Target",
+    "argmax_upsampled",
+    "clamped",
+    "instance_centroids",
+    "multi_task_loss",
+]
 
 
 def clamped(log_variances: Tensor) -> Tensor:
@@ -148,17 +156,82 @@ def instance_centroids(ids: Tensor, instances: int | None = None) -> tuple[Tenso
     return centroids, counts
 
 
+def argmax_upsampled(
+    logits: Tensor,
+    size: Sequence[int],
+    align_corners: bool = False,
+    *,
+    dtype: torch.dtype = torch.uint8,
+    probability: bool = False,
+    entropy: bool = False,
+) -> Argmax:
+    """The most likely class of each pixel, from logits of another resolution.
+
+    Equals ``F.interpolate(logits, size, mode="bilinear")`` followed by argmax and softmax over the
+    classes, but never writes the interpolated logits. There is no gradient.
+
+    Args:
+        logits: [B,C,h,w] of float32, float16, bfloat16 or float64, with any strides; float16 and
+            bfloat16 are interpolated in float32, without rounding in between.
+        size: (H, W) of the results; any ratio to (h, w), the same size included.
+        align_corners: of the interpolation, as in ``torch.nn.functional.interpolate``.
+        dtype: of the classes, ``torch.uint8`` (up to 256 classes) or ``torch.int64``.
+        probability: whether to return the softmax probability of the class.
+        entropy: whether to return the entropy of the softmax over the classes.
+
+    Returns:
+        classes [B,H,W], of equally likely ones the smallest; probability and entropy [B,H,W] of
+        float32 (float64 for float64 logits), the entropy in nats; None where not asked for. A
+        pixel with a NaN among its interpolated logits has class -1 (255 in uint8, as an ignored
+        label), and a probability and an entropy of NaN; infinite logits give what argmax and
+        softmax do.
+
+    Raises:
+        TypeError: ``logits`` is no tensor, or one of the types is not taken.
+        ValueError: another shape, no class, no pixel to interpolate from or to, or more than 256
+            classes in uint8.
+        NotImplementedError: logits on a device that has no kernel, or on a GPU where the package
+            was built without CUDA.
+    """
+    checks.check_dtype(checks.check_tensor(logits, "logits"), checks.PREDICTION_DTYPES, "logits")
+    if logits.dim() != 4 or 0 in logits.shape[1:]:
+        raise ValueError(
+            f"logits: expected [B,C,h,w] with one class and one pixel at least, got "
+            f"{list(logits.shape)}"
+        )
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"size: expected (H, W) of 1 at least, got {tuple(size)}")
+    if dtype not in (torch.uint8, torch.int64):
+        raise TypeError(f"dtype: expected torch.uint8 or torch.int64, got {dtype}")
+    if dtype == torch.uint8 and logits.shape[1] > 256:
+        raise ValueError(
+            f"dtype: expected torch.int64 for {logits.shape[1]} classes, got torch.uint8, which "
+            "holds 256"
+        )
+    _check_device(logits.device, "logits", "argmax_upsampled")
+    classes, given_probability, given_entropy = torch.ops.mtl_cuda.argmax_upsampled(
+        logits.detach(), *size, align_corners, dtype, probability, entropy
+    )
+    return Argmax(
+        classes, given_probability if probability else None, given_entropy if entropy else None
+    )
+
+
+def _check_device(device: torch.device, argument: str, op: str) -> None:
+    if device.type not in ("cpu", "cuda"):
+        raise NotImplementedError(
+            f"{argument}: expected tensors on the CPU or a CUDA device, got {device}; "
+            f"mtl_cuda.reference.{op} runs on any device"
+        )
+
+
 def _device_of(predictions: Mapping[str, object], tasks: Mapping[str, Task]) -> torch.device:
     """Where the first prediction is, and the others have to be."""
     name = next(iter(tasks), None)
     if name is None:
         raise ValueError("tasks: expected at least one task, got none")
     device = checks.check_tensor(predictions[name], f"predictions[{name!r}]").device
-    if device.type not in ("cpu", "cuda"):
-        raise NotImplementedError(
-            f"predictions: expected tensors on the CPU or a CUDA device, got {device}; "
-            "mtl_cuda.reference.multi_task_loss runs on any device"
-        )
+    _check_device(device, "predictions", "multi_task_loss")
     return device
 
 

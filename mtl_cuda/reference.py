@@ -34,6 +34,42 @@ class LossTerms(NamedTuple):
     valid: Tensor
 
 
+class Argmax(NamedTuple):
+    """The most likely class of each pixel, and how sure it is.
+
+    Attributes:
+        classes: [B,H,W] uint8 or int64.
+        probability: [B,H,W] the softmax probability of that class, or None.
+        entropy: [B,H,W] of the softmax over the classes, in nats, or None.
+    """
+
+    classes: Tensor
+    probability: Tensor | None
+    entropy: Tensor | None
+
+
+def argmax_upsampled(
+    logits: Tensor,
+    size: tuple[int, int],
+    align_corners: bool = False,
+    *,
+    dtype: torch.dtype = torch.uint8,
+    probability: bool = False,
+    entropy: bool = False,
+) -> Argmax:
+    """Class, probability, entropy: see :func:`mtl_cuda.functional.argmax_upsampled`."""
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    full = upsample(logits, size, align_corners)
+    classes = full.argmax(dim=1).masked_fill_(full.isnan().any(dim=1), -1).to(dtype)
+    chances = full.softmax(dim=1)
+    return Argmax(
+        classes,
+        chances.amax(dim=1) if probability else None,
+        torch.special.entr(chances).sum(dim=1) if entropy else None,
+    )
+
+
 def instance_centroids(ids: Tensor) -> tuple[Tensor, Tensor]:
     """Centroid and size of every instance: see :func:`mtl_cuda.functional.instance_centroids`."""
     height, width = ids.shape[-2:]

@@ -56,6 +56,7 @@ PYBIND11_MODULE(_native, module) {
   module.def(
       "cuda_info", &cuda_info,
       "Driver and devices, each with the outcome of a test kernel ('fault', empty if good).");
+  mtl::bind_argmax(module);
   mtl::bind_cluster(module);
   mtl::bind_loss(module);
 }

@@ -5,6 +5,7 @@
 
 namespace mtl {
 
+void bind_argmax(pybind11::module_& module);
 void bind_cluster(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
 

@@ -1,6 +1,7 @@
 """The ops ``torch.ops.mtl_cuda.*``: importing this package registers them with PyTorch."""
 
 from mtl_cuda.ops import (
+    argmax_upsampled,
     cluster_instances,
     dbscan,
     instance_centroids,
@@ -10,6 +11,7 @@ from mtl_cuda.ops import (
 )
 
 __all__ = [
+    "argmax_upsampled",
     "cluster_instances",
     "dbscan",
     "instance_centroids",

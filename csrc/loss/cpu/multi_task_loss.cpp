@@ -10,6 +10,7 @@
 #include "common/cpu_features.h"
 #include "common/huge_pages.h"
 #include "common/parallel.h"
+#include "common/scratch.h"
 #include "loss/cpu/kernels.h"
 #include "loss/cpu/target_summary.h"
 #include "loss/cpu/tile_size.h"
@@ -116,24 +117,6 @@ void finish(const LossTask& task, double normaliser, const PixelSums& sums, Loss
       log_variance_gradient(task.likelihood, s, term.loss, sums.log_variance / normaliser);
 }
 
-// Scratch memory of a kernel, aligned to a cache line.
-class Workspace {
- public:
-  explicit Workspace(int64_t elements)
-      : bytes_(static_cast<size_t>(elements) * sizeof(double) + kAlignment),
-        memory_(new std::byte[bytes_]) {}
-  void* data() {
-    void* start = memory_.get();
-    size_t room = bytes_;
-    return std::align(kAlignment, bytes_ - kAlignment, start, room);
-  }
-
- private:
-  static constexpr size_t kAlignment = 64;
-  size_t bytes_;
-  std::unique_ptr<std::byte[]> memory_;
-};
-
 template <class Scalar>
 void write_results(const std::vector<LossTerm>& terms, const LossOutputs& outputs) {
   double total = 0.0;
@@ -174,10 +157,10 @@ std::vector<Work> plan(const std::vector<LossTask>& tasks,
 PixelSums run(const LossTask& task, const PixelLoss& loss, const Work& work) {
   const int64_t channels = task.prediction.channels();
   if (work.band) {
-    Workspace memory(upsampled_workspace(channels, task.prediction.width(), task.target.width()));
+    Scratch memory(8 * upsampled_workspace(channels, task.prediction.width(), task.target.width()));
     return upsampled_kernel_for(task.kind)(loss, *work.band, memory.data());
   }
-  Workspace memory(2 * channels * tile_pixels(channels));
+  Scratch memory(8 * 2 * channels * tile_pixels(channels));
   return kernel_for(task.kind)(loss, work.range, memory.data());
 }
 

@@ -3,34 +3,13 @@
 #include <vector>
 
 #include "loss/cuda/multi_task_loss.h"
+#include "numbers.h"
 #include "simt/entry.h"
 
 namespace {
 
-// Reads the numbers of one call one after another.
-class Numbers {
- public:
-  explicit Numbers(const int64_t* next) : next_(next) {}
-  int64_t integer() { return *next_++; }
-  template <class T>
-  T* pointer() {
-    return reinterpret_cast<T*>(*next_++);
-  }
-  mtl::TensorView view() {
-    mtl::TensorView view;
-    view.data = pointer<void>();
-    view.dtype = static_cast<mtl::DType>(integer());
-    for (int64_t& size : view.sizes) size = integer();
-    for (int64_t& stride : view.strides) stride = integer();
-    return view;
-  }
-
- private:
-  const int64_t* next_;
-};
-
 std::vector<mtl::LossTask> read_tasks(int64_t count, const int64_t* integers, const double* reals) {
-  Numbers numbers(integers);
+  simt::Numbers numbers(integers);
   std::vector<mtl::LossTask> tasks(count);
   for (mtl::LossTask& task : tasks) {
     task.kind = static_cast<mtl::TaskKind>(numbers.integer());
@@ -78,7 +57,7 @@ SIMT_ENTRY scale_gradient(void* gradient, int64_t dtype, int64_t count, const do
 SIMT_ENTRY instance_centroids(const int64_t* ids, int64_t instances, float* centroids,
                               int64_t* counts, void* workspace) {
   return simt::entry([&] {
-    mtl::instance_centroids_cuda(Numbers(ids).view(), instances, centroids, counts, workspace,
+    mtl::instance_centroids_cuda(simt::Numbers(ids).view(), instances, centroids, counts, workspace,
                                  nullptr);
   });
 }

@@ -184,7 +184,7 @@ def argmax_upsampled(
         float32 (float64 for float64 logits), the entropy in nats; None where not asked for. A
         pixel with a NaN among its interpolated logits has class -1 (255 in uint8, as an ignored
         label), and a probability and an entropy of NaN; infinite logits give what argmax and
-        softmax do.
+        softmax do. Logits of weight 0 count nowhere (F.interpolate makes NaN of infinity there).
 
     Raises:
         TypeError: ``logits`` is no tensor, or one of the types is not taken.

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mtl_cuda.data import DatasetInfo
 from mtl_cuda.engine.loading import Batch, to_device
 from mtl_cuda.engine.segments import InstanceConfig, find_segments
-from mtl_cuda.metrics import ConstantBaseline, SceneMetrics, describe, predicted_classes
+from mtl_cuda.functional import argmax_upsampled
+from mtl_cuda.metrics import ConstantBaseline, SceneMetrics, describe
 
 SELECTION = {
     "semantic": "semantic/miou",
@@ -24,7 +25,7 @@ SELECTION = {
 
 
 def predict_maps(
-    network: nn.Module, images: Tensor, size: tuple[int, int], *, probabilities: bool = False
+    network: nn.Module, images: Tensor, size: tuple[int, int], *, probability: bool = False
 ) -> dict[str, Tensor]:
     """Predict every task at `size`.
 
@@ -32,21 +33,22 @@ def predict_maps(
         network: returns low-resolution predictions by task.
         images: float [B, 3, H, W], normalised.
         size: height and width of the result; offsets keep the unit they are predicted in.
-        probabilities: return those of the classes too, float [B, C, *size].
+        probability: return that of each pixel's class too.
 
     Returns:
-        "semantic" int64 [B, *size] trainIds, "instance" float [B, 2, *size], "depth" float
-        [B, 1, *size]; those that the network has.
+        "semantic" int64 [B, *size] trainIds, -1 where the network gave no number; "probability"
+        float [B, *size]; "instance" float [B, 2, *size]; "depth" float [B, 1, *size]; those that
+        the network has.
     """
-    maps = {
-        task: F.interpolate(prediction, size=size, mode="bilinear", align_corners=False)
-        for task, prediction in network(images).items()
-    }
-    if "semantic" in maps:
-        logits = maps["semantic"]
-        maps["semantic"] = predicted_classes(logits)
-        if probabilities:
-            maps["probabilities"] = logits.softmax(dim=1)
+    maps: dict[str, Tensor] = {}
+    for task, prediction in network(images).items():
+        if task == "semantic":
+            found = argmax_upsampled(prediction, size, dtype=torch.int64, probability=probability)
+            maps[task] = found.classes
+            if found.probability is not None:
+                maps["probability"] = found.probability
+        else:
+            maps[task] = F.interpolate(prediction, size, mode="bilinear", align_corners=False)
     return maps
 
 
@@ -73,7 +75,7 @@ def evaluate(
             images = targets.pop("image")
             height, width = images.shape[-2:]
             maps: dict[str, Any] = predict_maps(
-                network, images, (height, width), probabilities=instances is not None
+                network, images, (height, width), probability=instances is not None
             )
             if instances is not None:
                 maps |= find_segments(maps, info, instances)

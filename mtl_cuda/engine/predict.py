@@ -57,7 +57,7 @@ def predict_scene(
         network,
         normalise(scene.image)[None].to(device),
         (height, width),
-        probabilities=instances is not None,
+        probability=instances is not None,
     )
     if "instance" in maps:
         ratio = maps["instance"].new_tensor([width / seen[1], height / seen[0]])

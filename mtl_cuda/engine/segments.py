@@ -49,8 +49,8 @@ def find_segments(
     """Cluster predicted vectors and merge the instances with the classes.
 
     Args:
-        maps: "semantic" classes [B,H,W], "probabilities" [B,C,H,W], "instance" vectors [B,2,H,W]
-            in pixels of these maps.
+        maps: "semantic" classes [B,H,W], the "probability" [B,H,W] of each pixel's class, and
+            "instance" vectors [B,2,H,W] in pixels of these maps.
         info: of the data set.
         config: what is not set there follows the width of the maps.
 
@@ -60,6 +60,8 @@ def find_segments(
     """
     semantic = maps["semantic"].cpu()
     width = semantic.shape[-1]
+    # An instance has the class of each of its pixels: one number stands for those of all classes.
+    probability = maps["probability"].cpu()[:, None]
     instances = mtl_cuda.cluster_instances(
         maps["instance"].cpu(),
         semantic,
@@ -67,7 +69,7 @@ def find_segments(
         eps=width / _WIDTH_PER_EPS if config.eps is None else config.eps,
         min_samples=config.min_samples or max(1, width // _WIDTH_PER_SAMPLE),
         min_pixels=config.min_pixels,
-        probabilities=maps["probabilities"].cpu(),
+        probabilities=probability.expand(-1, max(info.thing_classes) + 1, -1, -1),
     )
     panoptic = merge_panoptic(semantic, instances, info.thing_classes, config.min_stuff_pixels)
     return {"instances": instances, "panoptic": panoptic}

@@ -77,6 +77,15 @@ def test_maps_are_upsampled_before_the_class_is_chosen() -> None:
     assert maps["semantic"].tolist() == [[[0, 0, 0, 0, 0, 1, 1, 1]] * 2][0:1]
 
 
+def test_what_is_no_number_gets_no_class() -> None:
+    class Diverged(nn.Module):
+        def forward(self, images: Tensor) -> dict[str, Tensor]:
+            return {"semantic": torch.tensor([[[[1.0, 1.0]], [[0.0, torch.nan]]]])}
+
+    maps = predict_maps(Diverged(), torch.zeros(1, 3, 2, 8), (2, 8))
+    assert maps["semantic"].tolist() == [[[0, 0, -1, -1, -1, -1, -1, -1]] * 2]
+
+
 def test_score_of_perfect_and_constant_predictions() -> None:
     baseline = {"semantic/miou": 0.1, "instance/mean_error": 20.0, "depth/mean_error": 0.05}
     assert selection_score(baseline, baseline) == pytest.approx(0.1 / 3)

@@ -75,7 +75,7 @@ def test_defaults_follow_the_width(
     monkeypatch.setattr(mtl_cuda, "cluster_instances", spy)
     maps = {
         "semantic": torch.zeros(1, 4, width, dtype=torch.int64),
-        "probabilities": torch.ones(1, 19, 4, width),
+        "probability": torch.ones(1, 4, width),
         "instance": torch.zeros(1, 2, 4, width),
     }
     found = find_segments(maps, CITYSCAPES_INFO, InstanceConfig())
@@ -84,15 +84,15 @@ def test_defaults_follow_the_width(
     assert found["panoptic"].classes[0].tolist() == [ROAD]
 
 
-def test_probabilities_are_those_of_the_upsampled_logits() -> None:
+def test_probability_is_that_of_the_upsampled_logits() -> None:
     class Two(nn.Module):
         def forward(self, images: Tensor) -> dict[str, Tensor]:
             return {"semantic": torch.tensor([[[[0.0]], [[math.log(3)]]]])}
 
-    maps = predict_maps(Two(), torch.zeros(1, 3, 1, 1), (1, 2), probabilities=True)
+    maps = predict_maps(Two(), torch.zeros(1, 3, 1, 1), (1, 2), probability=True)
     assert maps["semantic"].tolist() == [[[1, 1]]]
-    torch.testing.assert_close(maps["probabilities"][0, :, 0, 0], torch.tensor([0.25, 0.75]))
-    assert "probabilities" not in predict_maps(Two(), torch.zeros(1, 3, 1, 1), (1, 2))
+    torch.testing.assert_close(maps["probability"][0, 0, 0], torch.tensor(0.75))
+    assert "probability" not in predict_maps(Two(), torch.zeros(1, 3, 1, 1), (1, 2))
 
 
 def test_segments_need_things_their_classes_and_vectors() -> None:

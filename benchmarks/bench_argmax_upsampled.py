@@ -23,6 +23,11 @@ def interpolated_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(logits, size, mode="bilinear").argmax(dim=1)
 
 
+def interpolated_maximum(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same by max, which is faster on the CPU."""
+    return F.interpolate(logits, size, mode="bilinear").max(dim=1).indices
+
+
 def interpolated_probability(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The probability of the most likely class, and the class."""
     probability, classes = F.interpolate(logits, size, mode="bilinear").softmax(dim=1).max(dim=1)
@@ -42,6 +47,7 @@ def candidates(
             logits, size, probability=True, entropy=True
         ),
         "PyTorch: class": lambda: interpolated_classes(logits, size),
+        "PyTorch: class, by max": lambda: interpolated_maximum(logits, size),
         "PyTorch: class, probability": lambda: interpolated_probability(logits, size),
     }
     if compiled:

@@ -147,7 +147,7 @@ class L1Pixels {
   const PixelLoss& loss_;
   Acc* target_;
   int stride_;
-  Acc valid_[kMaxTilePixels];
+  alignas(64) Acc valid_[kMaxTilePixels];
   PixelSums sums_ = {0.0, 0.0};
 };
 

@@ -1,6 +1,6 @@
 // The most likely class of each pixel from logits of another resolution, and how sure it is.
 //
-// With f the logits interpolated bilinearly (loss/bilinear.h), p = softmax(f) of one pixel:
+// With f the logits interpolated bilinearly (upsample/bilinear.h), p = softmax(f) of one pixel:
 //   class       = the smallest c with the largest f_c; -1 (255 in uint8) where a logit is NaN
 //   probability = p_class
 //   entropy     = -sum_c p_c log p_c, in nats

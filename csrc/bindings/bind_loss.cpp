@@ -1,6 +1,4 @@
 // The loss ops in Python: tensors come as (address, dtype code, sizes, strides).
-#include "loss/loss.h"
-
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -12,6 +10,7 @@
 #include "bindings/tensor.h"
 #include "loss/bad_label.h"
 #include "loss/instances.h"
+#include "loss/loss.h"
 #if defined(MTL_HAS_CUDA)
 #include "loss/cuda/multi_task_loss.h"
 #endif

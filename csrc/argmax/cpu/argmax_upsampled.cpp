@@ -9,7 +9,7 @@
 #include "common/huge_pages.h"
 #include "common/parallel.h"
 #include "common/scratch.h"
-#include "loss/cpu/upsampled/memory.h"
+#include "upsample/memory.h"
 
 namespace mtl {
 

@@ -4,8 +4,8 @@
 #include "argmax/cpu/kernels.h"
 
 #include "argmax/cpu/pixels.h"
-#include "loss/cpu/upsampled/gather.h"
-#include "loss/cpu/upsampled/phases.h"
+#include "upsample/gather.h"
+#include "upsample/phases.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

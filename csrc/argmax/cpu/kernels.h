@@ -13,7 +13,7 @@ struct ArgmaxRows {
 };
 
 // `scratch`, aligned to 64 bytes, has room for upsampled_workspace() elements of float, or of
-// double for float64 logits (loss/cpu/upsampled/memory.h).
+// double for float64 logits (upsample/memory.h).
 using ArgmaxKernel = void (*)(const ArgmaxTask&, const ArgmaxRows&, void* scratch);
 
 }  // namespace mtl

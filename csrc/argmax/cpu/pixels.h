@@ -5,8 +5,8 @@
 #pragma once
 
 #include "argmax/cpu/kernels.h"
+#include "common/tile.h"
 #include "common/vector_math.h"
-#include "loss/cpu/tile.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

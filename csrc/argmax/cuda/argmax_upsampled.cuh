@@ -12,8 +12,8 @@
 #include <cmath>
 
 #include "argmax/argmax_upsampled.h"
-#include "loss/bilinear.h"
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
+#include "upsample/bilinear.h"
 
 namespace mtl {
 

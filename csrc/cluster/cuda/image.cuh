@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cluster/cuda/cluster_instances.h"
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
 
 namespace mtl {
 

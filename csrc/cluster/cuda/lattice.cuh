@@ -4,7 +4,7 @@
 #pragma once
 
 #include "cluster/cuda/image.cuh"
-#include "loss/cuda/reduce.cuh"
+#include "common/cuda/reduce.cuh"
 
 namespace mtl {
 

@@ -8,9 +8,9 @@
 // All z are taken relative to the pixel's largest, which changes none of the three.
 #pragma once
 
+#include "common/tile.h"
 #include "common/vector_math.h"
 #include "loss/cpu/kernels.h"
-#include "loss/cpu/tile.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

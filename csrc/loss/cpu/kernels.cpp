@@ -3,13 +3,13 @@
 // its gradient. Sums are float within a tile and double across tiles, in a fixed order.
 #include "loss/cpu/kernels.h"
 
+#include "common/tile.h"
 #include "loss/cpu/cross_entropy.h"
 #include "loss/cpu/l1.h"
-#include "loss/cpu/tile.h"
 #include "loss/cpu/upsampled/band.h"
 #include "loss/cpu/upsampled/combine.h"
-#include "loss/cpu/upsampled/gather.h"
-#include "loss/cpu/upsampled/phases.h"
+#include "upsample/gather.h"
+#include "upsample/phases.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

@@ -49,7 +49,7 @@ struct UpsampledBand {
   void* gradient;  // [low_end - low_begin][C][row_stride], float or double; or null: not wanted
 };
 
-// `workspace` has room for upsampled_workspace() (upsampled/memory.h).
+// `workspace` has room for upsampled_workspace() (upsample/memory.h).
 using UpsampledKernel = PixelSums (*)(const PixelLoss&, const UpsampledBand&, void* workspace);
 
 // Writes the rows that `band` owns; `previous` is the band above it, or null.

@@ -5,8 +5,8 @@
 // over valid pixels. For instance offsets the target is centroid - pixel, made here from the ids.
 #pragma once
 
+#include "common/tile.h"
 #include "loss/cpu/kernels.h"
-#include "loss/cpu/tile.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

@@ -11,13 +11,13 @@
 #include "common/huge_pages.h"
 #include "common/parallel.h"
 #include "common/scratch.h"
+#include "common/tile_size.h"
 #include "loss/cpu/kernels.h"
 #include "loss/cpu/target_summary.h"
-#include "loss/cpu/tile_size.h"
-#include "loss/cpu/upsampled/memory.h"
 #include "loss/cpu/upsampled/plan.h"
 #include "loss/likelihood.h"
 #include "loss/loss.h"
+#include "upsample/memory.h"
 
 namespace mtl {
 

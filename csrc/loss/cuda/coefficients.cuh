@@ -3,8 +3,8 @@
 // host. Sums in a fixed order.
 #pragma once
 
+#include "common/cuda/reduce.cuh"
 #include "loss/cuda/instances.cuh"
-#include "loss/cuda/reduce.cuh"
 #include "loss/cuda/task.h"
 #include "loss/likelihood.h"
 

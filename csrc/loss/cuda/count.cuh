@@ -5,9 +5,9 @@
 // run.
 #pragma once
 
+#include "common/cuda/reduce.cuh"
 #include "loss/cuda/instances.cuh"
 #include "loss/cuda/l1_target.cuh"
-#include "loss/cuda/reduce.cuh"
 #include "loss/cuda/run.cuh"
 #include "loss/cuda/task.h"
 

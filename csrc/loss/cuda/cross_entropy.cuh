@@ -16,8 +16,8 @@
 
 #include <cmath>
 
-#include "loss/cuda/element.cuh"
-#include "loss/cuda/reduce.cuh"
+#include "common/cuda/element.cuh"
+#include "common/cuda/reduce.cuh"
 #include "loss/cuda/task.h"
 
 namespace mtl {

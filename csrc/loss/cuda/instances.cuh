@@ -4,7 +4,7 @@
 // them.
 #pragma once
 
-#include "loss/cuda/reduce.cuh"
+#include "common/cuda/reduce.cuh"
 #include "loss/cuda/run.cuh"
 #include "loss/cuda/task.h"
 #include "loss/instances.h"

@@ -1,7 +1,7 @@
 // Targets of the L1 kernels at one pixel: values from memory, or the vector to a centroid.
 #pragma once
 
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
 #include "loss/cuda/task.h"
 
 namespace mtl {

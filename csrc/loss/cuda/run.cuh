@@ -4,7 +4,7 @@
 
 #include <type_traits>
 
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
 
 namespace mtl {
 

@@ -3,7 +3,7 @@
 // write, 16 bytes at a time where the gradient is aligned.
 #pragma once
 
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
 #include "loss/cuda/task.h"
 
 namespace mtl {

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "loss/cpu/kernels.h"
-#include "loss/cpu/upsampled/cell_rows.h"
+#include "upsample/cell_rows.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

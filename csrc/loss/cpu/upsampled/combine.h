@@ -2,9 +2,9 @@
 // columns beside the first and the last stand for these. Rounds once, to the gradient's type.
 #pragma once
 
+#include "common/tile.h"
 #include "loss/cpu/kernels.h"
-#include "loss/cpu/tile.h"
-#include "loss/cpu/upsampled/memory.h"
+#include "upsample/memory.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

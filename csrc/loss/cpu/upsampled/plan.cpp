@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "loss/bilinear.h"
-#include "loss/cpu/upsampled/memory.h"
+#include "upsample/bilinear.h"
+#include "upsample/memory.h"
 
 namespace mtl {
 

@@ -4,7 +4,7 @@
 // Memory: regions once, gradients once.
 #pragma once
 
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
 #include "loss/cuda/upsampled/grid.h"
 
 namespace mtl {

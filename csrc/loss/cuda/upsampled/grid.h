@@ -8,8 +8,8 @@
 
 #include <algorithm>
 
-#include "loss/bilinear.h"
 #include "loss/cuda/task.h"
+#include "upsample/bilinear.h"
 
 namespace mtl {
 

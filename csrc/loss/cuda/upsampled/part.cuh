@@ -9,7 +9,7 @@
 // threads of a cell are summed, in shared memory: once per class and cell row.
 #pragma once
 
-#include "loss/cuda/element.cuh"
+#include "common/cuda/element.cuh"
 #include "loss/cuda/upsampled/grid.h"
 
 namespace mtl {

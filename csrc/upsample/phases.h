@@ -8,7 +8,7 @@
 #pragma once
 
 #include "common/lanes.h"
-#include "loss/cpu/upsampled/cell_rows.h"
+#include "upsample/cell_rows.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

@@ -8,7 +8,7 @@
 #include "common/half.h"
 #include "common/stream.h"
 #include "common/tensor_view.h"
-#include "loss/cpu/tile_size.h"
+#include "common/tile_size.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

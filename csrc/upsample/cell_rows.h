@@ -2,9 +2,9 @@
 // prediction, and these two rows as Acc.
 #pragma once
 
-#include "loss/bilinear.h"
-#include "loss/cpu/tile.h"
-#include "loss/cpu/upsampled/memory.h"
+#include "common/tile.h"
+#include "upsample/bilinear.h"
+#include "upsample/memory.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

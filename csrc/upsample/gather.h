@@ -2,7 +2,7 @@
 // each target column looks its two predictions up.
 #pragma once
 
-#include "loss/cpu/upsampled/cell_rows.h"
+#include "upsample/cell_rows.h"
 
 namespace mtl {
 inline namespace MTL_SIMD {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "common/simd.h"
-#include "loss/cpu/tile_size.h"
+#include "common/tile_size.h"
 
 namespace mtl {
 

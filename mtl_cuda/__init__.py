@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtl_cuda import functional, reference
+    from mtl_cuda import functional, reference, weighting
     from mtl_cuda.clustering.instances import cluster_instances
     from mtl_cuda.clustering.ordering import optics
     from mtl_cuda.clustering.points import dbscan
@@ -30,6 +30,7 @@ __all__ = [
     "functional",
     "optics",
     "reference",
+    "weighting",
 ]
 
 _MODULES = {
@@ -45,7 +46,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("functional", "reference"):
+    if name in ("functional", "reference", "weighting"):
         return importlib.import_module(f"mtl_cuda.{name}")
     if name in _MODULES:
         return getattr(importlib.import_module(f"mtl_cuda.{_MODULES[name]}"), name)

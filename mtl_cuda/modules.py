@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -11,6 +12,7 @@ from mtl_cuda import functional
 from mtl_cuda.functional import Target
 from mtl_cuda.ops.multi_task_loss import LossResult
 from mtl_cuda.tasks import Task
+from mtl_cuda.weighting import SCHEMES, RawLosses, Weighed, Weighting, check_name
 
 
 class MultiTaskLossOutput:
@@ -19,18 +21,26 @@ class MultiTaskLossOutput:
     Attributes:
         total: scalar; call ``backward()`` on it. May be negative.
         losses: raw loss of each task (differentiable scalars), 0 where no pixel is valid.
-        weights: the factor each raw loss has in the total (no gradient).
+        weights: the factor each raw loss has in the total, d total / d loss (no gradient).
         sigmas: the noise scale ``exp(s/2)`` of each task at the time of the call (no gradient);
-            empty where the weights are fixed.
+            empty where the weighting has none.
         valid: number of valid pixels of each task (int64 scalars).
     """
 
     def __init__(
-        self, names: Iterable[str], result: LossResult, log_variances: Tensor | None
+        self,
+        names: Iterable[str],
+        result: LossResult,
+        log_variances: Tensor | None,
+        weighed: Weighed | None = None,
     ) -> None:
-        """``log_variances``: [T] as the loss used them, unchanged by later steps."""
-        self.total = result.total
+        """``log_variances``: [T] as the loss used them, unchanged by later steps.
+
+        ``weighed``: what a scheme has made of the op's raw losses; None where the op weighed.
+        """
+        self.total = result.total if weighed is None else weighed.total
         self._names = tuple(names)
+        self._weights = None if weighed is None else weighed.weights
         # Its gradients belong to the graph, which frees them: they are not kept here.
         self._result = LossResult(*result[:4], gradients=[])
         self._log_variances = log_variances
@@ -41,7 +51,7 @@ class MultiTaskLossOutput:
 
     @property
     def weights(self) -> dict[str, Tensor]:  # noqa: D102
-        return self._by_name(self._result.weights)
+        return self._by_name(self._result.weights if self._weights is None else self._weights)
 
     @property
     def sigmas(self) -> dict[str, Tensor]:  # noqa: D102
@@ -58,23 +68,31 @@ class MultiTaskLossOutput:
 
 
 class MultiTaskLoss(nn.Module):
-    """Several dense losses in one fused op, weighed by learned uncertainty or by fixed numbers.
+    """Several dense losses in one fused op, weighed by learned uncertainty or another scheme.
 
     With ``weighting="uncertainty"`` every task has a log-variance ``s = log sigma**2``, a parameter
     that trains along with the network (Kendall, Gal, Cipolla, CVPR 2018, equation 7; the form per
     likelihood is in :mod:`mtl_cuda.tasks`). Give the optimizer ``log_variances`` without weight
     decay. With a mapping of task name to number the total is the weighed sum of the raw losses.
 
+    The other schemes (:mod:`mtl_cuda.weighting`) make the total from the op's raw losses, so they
+    read no prediction again; a task's likelihood has no part in them. What a scheme learns is in
+    ``parameters()``, for the optimizer, without weight decay; its state is in buffers. Call
+    ``end_epoch()`` after each pass over the training set where the scheme goes by epochs.
+
     Args:
         tasks: by name, what each prediction is; their order is that of ``log_variances``.
-        weighting: ``"uncertainty"``, or a fixed weight >= 0 for each task.
+        weighting: one of :data:`mtl_cuda.weighting.NAMES`; a scheme with options, which is copied;
+            or a fixed weight >= 0 for each task.
         initial_log_variance: where every ``s`` starts (0 is sigma = 1), or one number per task.
         align_corners: as in ``torch.nn.functional.interpolate``, for low-resolution predictions.
         validate: raise on bad labels also where that costs a synchronisation (CUDA); on the CPU
             labels are always checked. The environment variable MTL_CUDA_VALIDATE=1 turns it on.
 
     Raises:
-        ValueError: no task, an unknown weighting, or weights that do not match the tasks.
+        ValueError: no task, an unknown weighting (the message names the nearest), or weights that
+            do not match the tasks.
+        TypeError: ``weighting`` is nothing of the above.
 
     Example:
         >>> criterion = MultiTaskLoss({"semantic": CrossEntropyTask(19), "depth": L1Task()})
@@ -85,7 +103,7 @@ class MultiTaskLoss(nn.Module):
     def __init__(
         self,
         tasks: Mapping[str, Task],
-        weighting: str | Mapping[str, float] = "uncertainty",
+        weighting: str | Weighting | Mapping[str, float] = "uncertainty",
         *,
         initial_log_variance: float | Mapping[str, float] = 0.0,
         align_corners: bool = False,
@@ -97,50 +115,83 @@ class MultiTaskLoss(nn.Module):
         self.tasks = dict(tasks)
         self.align_corners = align_corners
         self.validate = validate
+        self.scheme = _scheme(weighting)
+        # By these the op weighs the raw losses, where it does not by log-variances.
         self.fixed_weights: dict[str, float] | None = None
         self.log_variances: nn.Parameter | None = None
-        if isinstance(weighting, str):
-            if weighting != "uncertainty":
-                raise ValueError(
-                    "weighting: expected 'uncertainty' or a mapping of task name to weight, "
-                    f"got {weighting!r}"
-                )
-            initial = _per_task(initial_log_variance, self.tasks, "initial_log_variance")
-            self.log_variances = nn.Parameter(torch.tensor(initial, dtype=torch.float32))
-        else:
+        if isinstance(weighting, Mapping):
             values = _per_task(weighting, self.tasks, "weighting")
             self.fixed_weights = dict(zip(self.tasks, values))
+        elif weighting != "uncertainty":
+            self.fixed_weights = dict.fromkeys(self.tasks, 1.0)
+        if weighting == "uncertainty" or (self.scheme and self.scheme.learns_log_variances):
+            initial = _per_task(initial_log_variance, self.tasks, "initial_log_variance")
+            self.log_variances = nn.Parameter(torch.tensor(initial, dtype=torch.float32))
+        if self.scheme is not None:
+            self.scheme.start(len(self.tasks))
 
     def forward(
-        self, predictions: Mapping[str, Tensor], targets: Mapping[str, Target]
+        self,
+        predictions: Mapping[str, Tensor],
+        targets: Mapping[str, Target],
+        shared: Iterable[Tensor] = (),
     ) -> MultiTaskLossOutput:
         """Weigh the losses of one batch.
 
         Args:
             predictions: by task name, [B,C,h,w] in float32, float16, bfloat16 or float64.
             targets: by task name, on the grid [B,H,W] as the task describes it.
+            shared: parameters that all predictions depend on; only GradNorm looks at them.
 
         Raises:
             ValueError, TypeError: as :func:`mtl_cuda.functional.multi_task_loss`.
         """
+        scheme = self.scheme
         log_variances: Tensor | None = self.log_variances
         result = functional.fused_loss(
             predictions,
             targets,
             self.tasks,
-            log_variances,
+            log_variances if scheme is None else None,
             self.fixed_weights,
             self.align_corners,
             self.validate,
         )
+        weighed = None
+        if scheme is not None:
+            used = None if log_variances is None else functional.clamped(log_variances)
+            given = tuple([predictions[name] for name in self.tasks])
+            weighed = scheme(RawLosses(result.losses, result.valid, used, given, tuple(shared)))
         if log_variances is not None:
             log_variances = functional.clamped(log_variances.detach())
-        return MultiTaskLossOutput(self.tasks, result, log_variances)
+        return MultiTaskLossOutput(self.tasks, result, log_variances, weighed)
+
+    def end_epoch(self) -> None:
+        """Say that a pass over the training set is over, after its last optimizer step."""
+        if self.scheme is not None:
+            self.scheme.end_epoch()
 
     def extra_repr(self) -> str:
         """Tasks and weighting, one line each."""
         lines = [f"{name}: {task}" for name, task in self.tasks.items()]
-        return "\n".join([*lines, f"weighting={self.fixed_weights or 'uncertainty'}"])
+        if self.scheme is None:
+            lines.append(f"weighting={self.fixed_weights or 'uncertainty'}")
+        return "\n".join(lines)
+
+
+def _scheme(weighting: str | Weighting | Mapping[str, float]) -> Weighting | None:
+    """A scheme of one's own; None where the op does the weighing."""
+    if isinstance(weighting, str):
+        check_name(weighting)
+        return SCHEMES[weighting]() if weighting in SCHEMES else None
+    if isinstance(weighting, Weighting):
+        return copy.deepcopy(weighting)
+    if isinstance(weighting, Mapping):
+        return None
+    raise TypeError(
+        "weighting: expected a name, a mtl_cuda.weighting.Weighting or a mapping of task name to "
+        f"weight, got {type(weighting).__name__}"
+    )
 
 
 def _per_task(

@@ -14,6 +14,8 @@ from mtl_cuda.engine.config import DataConfig, LossConfig, ModelConfig, TrainCon
 from mtl_cuda.models import MultiTaskDeepLabV3
 from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
 from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task, Task
+from mtl_cuda.weighting import RevisedUncertainty, with_options
+from mtl_cuda.weighting.revised_uncertainty import optimal_log_variance
 
 
 def open_source(config: TrainConfig, split: str, *, resized: bool = True) -> SceneSource:
@@ -80,10 +82,12 @@ def build_tasks(config: LossConfig, info: DatasetInfo) -> dict[str, Task]:
 
 def build_criterion(config: LossConfig, info: DatasetInfo) -> MultiTaskLoss:
     """Make the weighed loss; "first_batch" starts at 0 until `start_log_variances` is called."""
-    initial = config.initial_log_variance
+    initial, weighting = config.initial_log_variance, config.weighting
     return MultiTaskLoss(
         build_tasks(config, info),
-        config.weighting,
+        with_options(weighting, config.weighting_options)
+        if isinstance(weighting, str)
+        else weighting,
         initial_log_variance=0.0 if initial == "first_batch" else initial,
     )
 
@@ -92,14 +96,18 @@ def build_criterion(config: LossConfig, info: DatasetInfo) -> MultiTaskLoss:
 def start_log_variances(criterion: MultiTaskLoss, output: MultiTaskLossOutput) -> None:
     """Set every log-variance to its optimum for the losses of one batch.
 
-    With raw loss L: log 2L (softmax), log L (gaussian), 2 log L (laplace); see `mtl_cuda.tasks`. A
-    task without a valid pixel, or whose optimum has no closed form, keeps its value.
+    With raw loss L: log 2L (softmax), log L (gaussian), 2 log L (laplace); see `mtl_cuda.tasks`;
+    under revised uncertainty as there. A task without a valid pixel, or whose optimum has no closed
+    form, keeps its value.
     """
     if criterion.log_variances is None:
         return
     for index, (name, task) in enumerate(criterion.tasks.items()):
         loss = output.losses[name].item()
         if not 0.0 < loss < math.inf:
+            continue
+        if isinstance(criterion.scheme, RevisedUncertainty):
+            criterion.log_variances[index] = optimal_log_variance(loss)
             continue
         optimum = {
             "softmax": math.log(2 * loss),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.metrics.scene import TASKS
+from mtl_cuda.weighting import with_options
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -91,6 +92,11 @@ class LossConfig:
     Attributes:
         tasks: any of semantic, instance and depth.
         weighting: "uncertainty" learns a noise scale per task; numbers by task are fixed weights.
+            Other schemes: "equal", "revised_uncertainty" (Liebel and Koerner), "uw_so" (from the
+            inverse losses), "dwa" (dynamic weight average), "rlw" (random), "gls" (geometric
+            mean), "gradnorm"; see `mtl_cuda.weighting`.
+        weighting_options: of the scheme: "temperature" of uw_so (1) and dwa (2), "alpha" of
+            gradnorm (1.5), "seed" of rlw (from run.seed).
         initial_log_variance: where every learned log sigma^2 starts: a number, numbers by task, or
             "first_batch": at the optimum for the first batch's losses. Raw losses differ by orders
             of magnitude (offsets tens, inverse depths hundredths), and starting at one common
@@ -102,7 +108,8 @@ class LossConfig:
     """
 
     tasks: tuple[str, ...] = TASKS
-    weighting: dict[str, float] | Literal["uncertainty"] = "uncertainty"
+    weighting: dict[str, float] | str = "uncertainty"
+    weighting_options: dict[str, float] = field(default_factory=dict)
     initial_log_variance: float | dict[str, float] | Literal["first_batch"] = "first_batch"
     likelihoods: dict[str, str] = field(default_factory=dict)
     class_weights: list[float] | None = None
@@ -118,9 +125,9 @@ class OptimConfig:
         power: of the schedule.
         momentum: of Nesterov's method; 0 is plain gradient descent.
         weight_decay: for convolution kernels only; see `mtl_cuda.engine.optim`.
-        log_variance_lr: multiplies the learning rate of the log-variances. Near its optimum a
-            log-variance follows its loss with a time constant of about
-            2 (1 - momentum) / (learning_rate * log_variance_lr) steps.
+        log_variance_lr: multiplies the learning rate of the log-variances (and of what another
+            weighting learns). Near its optimum a log-variance follows its loss with a time
+            constant of about 2 (1 - momentum) / (learning_rate * log_variance_lr) steps.
         clip_norm: gradients longer than this are shortened to it; null leaves them.
     """
 
@@ -192,6 +199,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _check_tasks(self)
+        _check_weighting(self.loss)
         for key in ("data.batch_size", "data.eval_batch_size", "run.steps", "run.log_every"):
             _check(self, key, lambda value: value >= 1, "at least 1")
         for key in ("data.workers", "run.panels", "run.seed", "optim.weight_decay"):
@@ -225,6 +233,16 @@ def _check_tasks(config: TrainConfig) -> None:
         unknown = sorted(set(mapping) - set(TASKS))
         if unknown:
             raise ValueError(f"{key}: expected tasks ({', '.join(TASKS)}), got {unknown}")
+
+
+def _check_weighting(loss: LossConfig) -> None:
+    try:
+        if isinstance(loss.weighting, str):
+            with_options(loss.weighting, loss.weighting_options)
+        elif loss.weighting_options:
+            raise ValueError("weighting_options: fixed weights have none")
+    except ValueError as error:
+        raise ValueError(f"loss.{error}") from error
 
 
 def _check(config: TrainConfig, key: str, holds: Callable[[Any], bool], expected: str) -> None:

@@ -17,8 +17,9 @@ def build_optimizer(
     1. Convolution kernels, with weight decay.
     2. Biases and the weights of batch normalisation, without: DeepLab decays kernels only (the
        `weights_regularizer` of its TensorFlow release; `decay_mult: 0` of biases before that).
-    3. Log-variances, without, and with `log_variance_lr` times the learning rate. Decay would pull
-       every sigma to 1, in whatever unit the loss happens to be.
+    3. What the criterion learns, log-variances in general, without, and with `log_variance_lr`
+       times the learning rate. Decay would pull every sigma to 1, in whatever unit the loss
+       happens to be. Left out where the criterion learns nothing.
 
     The learning rate of step 0 is set; `set_learning_rate` moves on.
     """
@@ -28,14 +29,9 @@ def build_optimizer(
         {"params": kernels, "weight_decay": config.weight_decay, "lr_factor": 1.0},
         {"params": others, "weight_decay": 0.0, "lr_factor": 1.0},
     ]
-    if criterion.log_variances is not None:
-        groups.append(
-            {
-                "params": [criterion.log_variances],
-                "weight_decay": 0.0,
-                "lr_factor": config.log_variance_lr,
-            }
-        )
+    learned = list(criterion.parameters())
+    if learned:
+        groups.append({"params": learned, "weight_decay": 0.0, "lr_factor": config.log_variance_lr})
     optimizer = torch.optim.SGD(
         groups, config.learning_rate, config.momentum, nesterov=config.momentum > 0
     )

@@ -153,7 +153,8 @@ class Trainer:
         self.network.train()
         if self.step == 0 and self.config.loss.initial_log_variance == "first_batch":
             start_log_variances(self.criterion, self._raw_losses(images, targets))
-        output = self.criterion(self.network(images), targets)
+        shared = self.network.aspp.project.parameters()  # the last layer of all tasks
+        output = self.criterion(self.network(images), targets, shared)
         row = loss_row(output)
         if not all(math.isfinite(value) for value in row.values()):
             raise NonFiniteLossError(
@@ -168,6 +169,8 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip_norm)
         self.optimizer.step()
         self.step += 1
+        if self.step % (len(self.train_source) // self.config.data.batch_size) == 0:
+            self.criterion.end_epoch()
         return {**row, "lr": learning_rate}
 
     def state(self) -> dict[str, Any]:

@@ -116,6 +116,16 @@ def test_dynamic_weight_average_counts_training_only() -> None:
     assert scheme.get_buffer("before").isnan().all()
 
 
+def test_weights_of_a_past_call_stay() -> None:
+    scheme = started(DynamicWeightAverage(), 2)
+    losses = torch.tensor([[1.0, 1.0], [1.0, 4.0]])
+    for given in losses:
+        result = scheme(raw(*given.tolist())._replace(losses=given))
+        scheme.end_epoch()
+    assert result.weights.tolist() == [1.0, 1.0]
+    assert scheme.get_buffer("weights").tolist() != [1.0, 1.0]
+
+
 def mixed(value: int) -> int:
     """SplitMix64 on Python's own numbers."""
     low = 2**64 - 1
@@ -171,8 +181,9 @@ def linear(factors: list[float], shared: Tensor) -> RawLosses:
     return RawLosses(losses, torch.ones(len(factors)), None, predictions, (shared,))
 
 
-def test_gradnorm() -> None:
-    scheme = started(GradNorm(alpha=0.5), 2)
+@pytest.mark.parametrize(("alpha", "signs"), [(0.3, [-1, 1]), (0.42, [1, 1]), (0.5, [1, -1])])
+def test_gradnorm(alpha: float, signs: list[int]) -> None:
+    scheme = started(GradNorm(alpha), 2)
     shared = torch.tensor([1.0, 1.0], dtype=torch.float64, requires_grad=True)
     scheme(linear([1.0, 2.0], shared))  # the first losses: 7 and 14
     with torch.no_grad():
@@ -182,9 +193,8 @@ def test_gradnorm() -> None:
     # weights 1.5, 0.5; norms 5, 20; G = 7.5, 10 with mean 8.75; L / L(0) = 1, 2 with mean 1.5
     assert result.weights.tolist() == pytest.approx([1.5, 0.5])
     assert result.total.item() == pytest.approx(1.5 * 7 + 0.5 * 28)
-    targets = [8.75 * (1 / 1.5) ** 0.5, 8.75 * (2 / 1.5) ** 0.5]
-    signs = [math.copysign(1, 7.5 - targets[0]), math.copysign(1, 10 - targets[1])]
-    assert signs == [1, -1]
+    targets = [8.75 * (1 / 1.5) ** alpha, 8.75 * (2 / 1.5) ** alpha]
+    assert [math.copysign(1, 7.5 - targets[0]), math.copysign(1, 10 - targets[1])] == signs
     of_weights = [signs[0] * 5 / 8.75, signs[1] * 20 / 8.75]
     # w = 2 softmax(v): dw_i / dv_k = w_i ([i = k] - w_k / 2)
     of_first = of_weights[0] * 1.5 * (1 - 0.75) - of_weights[1] * 0.5 * 0.75
@@ -209,6 +219,14 @@ def test_gradnorm_evens_the_gradients_out() -> None:
     pulls = [weight * factor for weight, factor in zip(result.weights.tolist(), factors)]
     assert pulls == pytest.approx([mean(pulls)] * 3, rel=0.1)
     assert result.weights.sum().item() == pytest.approx(3.0)
+
+
+def test_gradnorm_waits_for_the_first_loss_of_a_task() -> None:
+    scheme = started(GradNorm(), 2)
+    shared = torch.tensor([1.0, 1.0], dtype=torch.float64, requires_grad=True)
+    for factors in ([math.inf, 0.0], [1.0, 3.0], [5.0, 6.0]):
+        scheme(linear(factors, shared))
+    assert scheme.get_buffer("first_losses").tolist() == [7.0, 21.0]
 
 
 def test_gradnorm_needs_shared_parameters_in_training_alone() -> None:

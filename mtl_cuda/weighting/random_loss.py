@@ -27,8 +27,8 @@ class RandomLoss(Weighting):
     go on after a restart where they were. State: seed, number of draws.
 
     Args:
-        seed: of the draws; None takes one from torch's own generator, so that `torch.manual_seed`
-            decides.
+        seed: of the draws; None takes the one last given to `torch.manual_seed`, without drawing
+            from torch's own generator: the network is initialised as under any other weighting.
 
     Source: B. Lin, F. Ye, Y. Zhang, I. W. Tsang, "Reasonable Effectiveness of Random Weighting: A
     Litmus Test for Multi-Task Learning", TMLR 2022 (arXiv 2111.10603), with the normal
@@ -44,11 +44,8 @@ class RandomLoss(Weighting):
 
     def start(self, count: int) -> None:
         """Fix the seed."""
-        seed = self._given_seed
-        self.register_buffer(
-            "seed",
-            torch.randint(2**62, ()) if seed is None else torch.tensor(seed, dtype=torch.int64),
-        )
+        seed = torch.initial_seed() if self._given_seed is None else int(self._given_seed)
+        self.register_buffer("seed", torch.tensor(seed % 2**63))
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def forward(self, raw: RawLosses) -> Weighed:

@@ -250,6 +250,10 @@ def test_the_seed_decides_about_random_weights() -> None:
 
     assert totals(1) == totals(1)
     assert totals(1) != totals(2)
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    MultiTaskLoss(case.tasks, "rlw")
+    assert torch.equal(torch.random.get_rng_state(), before)
     given = [trained(MultiTaskLoss(case.tasks, RandomLoss(5)), case, shared, 2) for _ in range(2)]
     assert given[0] == given[1]
 

@@ -178,3 +178,17 @@ def test_a_bad_label_makes_the_loss_nan(library: ctypes.CDLL, task: str, value: 
     result, gradients = _run_case(library, case)
     assert np.isnan(result.losses).tolist() == [name == task for name in case.tasks]
     assert not any(gradient.isnan().any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("size", [(3, 5), (9, 4)])
+def test_without_gradients_nothing_but_the_loss_is_made(
+    library: ctypes.CDLL, size: tuple[int, int]
+) -> None:
+    with_gradients, _ = _low_resolution(size, extra=True)
+    expected = run_loss(library, with_gradients, in_double=False)
+    without, _ = _low_resolution(size, extra=True)
+    for task in without:
+        task.gradient = None
+    result = run_loss(library, without, in_double=False)
+    np.testing.assert_array_equal(result.losses, expected.losses)
+    np.testing.assert_array_equal(result.log_variance_gradient, expected.log_variance_gradient)

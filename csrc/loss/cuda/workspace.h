@@ -35,7 +35,9 @@ class LossWorkspace {
       tasks_[t].sums = take<BlockSums>(kMaxMainBlocks);
       if (tasks[t].class_weights) tasks_[t].label_weights = take<double>(kMaxCountBlocks);
       if (has_instances(tasks[t])) tasks_[t].centroids = take<float4>(rows(tasks[t]));
-      if (is_upsampled(tasks[t])) tasks_[t].regions = take<char>(region_bytes(tasks[t]));
+      if (is_upsampled(tasks[t]) && tasks[t].gradient.data) {
+        tasks_[t].regions = take<char>(region_bytes(tasks[t]));
+      }
     }
   }
 
@@ -49,7 +51,6 @@ class LossWorkspace {
   static int64_t rows(const LossTask& task) { return task.target.batch() * kInstanceRows; }
 
   static int64_t region_bytes(const LossTask& task) {
-    if (!task.gradient.data) return 0;
     const UpsampledGrid grid = upsampled_grid(task.prediction, task.target, task.align_corners);
     const int64_t scalar = task.prediction.dtype == DType::kFloat64 ? 8 : 4;
     return grid.parts() * grid.region_size() * scalar;

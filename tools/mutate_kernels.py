@@ -31,7 +31,7 @@ KERNELS = "csrc/loss/cuda"
 COPIED = ("csrc", "tests_native", "python_tests", "mtl_cuda", "tools", "pyproject.toml")
 TESTS = [
     f"python_tests/native/test_simt_{name}.py"
-    for name in ("loss", "l1", "scale", "large", "upsampled")
+    for name in ("dispatch", "loss", "l1", "scale", "large", "upsampled")
 ]
 UNDER_SANITIZERS = "sanitizer or detector"
 SECONDS = 300  # of one run of the tests; a kernel that does not end is found

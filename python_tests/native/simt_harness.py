@@ -128,6 +128,13 @@ def call(library: ctypes.CDLL, name: str, *arguments: np.ndarray | int | float |
         raise SimtError(message.decode())
 
 
+def kernels_since(library: ctypes.CDLL, launch: int) -> list[str]:
+    """The mangled names of the kernels that were launched after the first `launch` of them."""
+    library.simt_kernel.restype = ctypes.c_char_p
+    launches = range(launch, library.simt_launches())
+    return [library.simt_kernel(ctypes.c_int64(i)).decode() for i in launches]
+
+
 def _as_c(argument: np.ndarray | int | float | None) -> object:
     if isinstance(argument, np.ndarray):
         return ctypes.c_void_p(argument.ctypes.data)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from simt_cases import sanitized
 from simt_harness import (
-    ACTIVE_SANITIZER,
     Schedule,
     require_simt,
     run_tests_sanitized,
@@ -21,9 +21,18 @@ from simt_harness import (
 from simt_loss import Array, SimtTask, build_loss, run_loss
 
 require_simt()
-sanitized = pytest.mark.skipif(ACTIVE_SANITIZER is not None, reason="runs under it already")
 # Aligned or not, whole packs or not (4 pixels of float32, 8 of float16, runs of 8 when counting).
-SHAPES = ((1, 4, 16), (2, 3, 16), (3, 5, 7), (1, 1, 1), (2, 1, 4), (1, 13, 21), (2, 2, 150))
+# The last one takes the threads that count two turns.
+SHAPES = (
+    (1, 4, 16),
+    (2, 3, 16),
+    (3, 5, 7),
+    (1, 1, 1),
+    (2, 1, 4),
+    (1, 13, 21),
+    (2, 2, 150),
+    (1, 1, 2408),
+)
 LAYOUTS = ("contiguous", "offset by one", "channels_last", "padded rows", "padded channels")
 
 
@@ -146,6 +155,22 @@ def test_one_tensor_that_is_not_aligned(library: ctypes.CDLL, name: str) -> None
     for layout in LAYOUTS[1:]:
         for case in _cases("float32", (2, 3, 16)):
             case.check(library, {name: layout})
+
+
+def test_ids_up_to_the_largest(library: ctypes.CDLL) -> None:
+    set_schedule(library, Schedule())
+    rng = np.random.default_rng(0)
+    ids = rng.choice([0, 1, 1023, 1024, 1025, 5000, 65535], (2, 3, 16)).astype(np.int32)
+    L1Case(rng.normal(size=(2, 2, 3, 16)).astype(np.float32), ids).check(library, {})
+
+
+@pytest.mark.slow
+def test_a_second_turn_of_the_threads_of_an_image(library: ctypes.CDLL) -> None:
+    """64 blocks per image take 65536 pixels in a turn, which is no whole number of rows."""
+    set_schedule(library, Schedule(workers=2))
+    rng = np.random.default_rng(0)
+    ids = np.kron(rng.integers(0, 4, (64, 10, 7)), np.ones((1, 10, 100), int)).astype(np.uint8)
+    L1Case(rng.normal(size=(64, 2, 100, 700)).astype(np.float32), ids).check(library, {})
 
 
 def test_for_races(library: ctypes.CDLL) -> None:

@@ -41,10 +41,9 @@ def test_scaling_a_gradient(library: ctypes.CDLL, dtype: str, first: int, count:
 
 
 def test_scaling_by_one_touches_nothing(library: ctypes.CDLL) -> None:
-    gradient = np.arange(1000, dtype=np.float32)
-    gradient.setflags(write=False)
+    gradient = np.full(1000, 0x7FA00000, np.uint32)  # signalling NaN: arithmetic makes it quiet
     call(library, "scale_gradient", gradient, 0, gradient.size, np.array([1.0]))
-    np.testing.assert_array_equal(gradient, np.arange(1000))
+    assert (gradient == 0x7FA00000).all()
 
 
 @pytest.mark.skipif(ACTIVE_SANITIZER is not None, reason="runs under it already")

@@ -6,6 +6,7 @@ import ctypes
 
 import numpy as np
 import pytest
+from simt_cases import assert_as_reference, numpy_tasks, run_case, sanitized, with_torch
 from simt_harness import (
     ACTIVE_SANITIZER,
     SANITIZERS,
@@ -15,7 +16,6 @@ from simt_harness import (
     set_schedule,
 )
 from simt_loss import Array, SimtTask, build_loss, run_loss
-from test_simt_loss import _assert_as_reference, _numpy_tasks, sanitized, with_torch
 
 require_simt()
 TOLERANCES = {"float64": 1e-10, "float32": 2e-5, "float16": 2e-3, "bfloat16": 2e-2}
@@ -43,7 +43,7 @@ def library() -> ctypes.CDLL:
 def _low_resolution(size: tuple[int, int], extra: bool) -> tuple[list[SimtTask], list[np.ndarray]]:
     """The tasks of the full-size tests with smaller predictions."""
     rng = np.random.default_rng(4)
-    tasks, gradients = _numpy_tasks("odd", extra)
+    tasks, gradients = numpy_tasks("odd", extra)
     for i, task in enumerate(tasks):
         prediction = rng.normal(size=(*task.prediction.shape[:2], *size)).astype(np.float32)
         gradients[i] = np.full_like(prediction, np.nan)
@@ -86,8 +86,8 @@ def test_every_geometry(
     from loss_cases import make_case
 
     case = make_case(2, *full, low=low, align_corners=align_corners)
-    _assert_as_reference(library, case, 1e-10)
-    _assert_as_reference(library, case.to(torch.float32), 2e-5)
+    assert_as_reference(library, case, 1e-10)
+    assert_as_reference(library, case.to(torch.float32), 2e-5)
 
 
 @with_torch
@@ -102,7 +102,7 @@ def test_every_type_and_number_of_classes(
 
     case = make_case(2, 2 * ratio, 3 * ratio, classes, low=(2, 3)).to(getattr(torch, dtype))
     case.log_variances = case.log_variances.float().detach().requires_grad_()
-    _assert_as_reference(library, case, TOLERANCES[dtype])
+    assert_as_reference(library, case, TOLERANCES[dtype])
 
 
 @with_torch
@@ -128,8 +128,8 @@ def test_every_option(
     case.targets["depth"] = (values, torch.rand(2, 16, 24) < 0.7)
     for name, tensor in case.predictions.items():
         case.predictions[name] = with_layout(tensor.detach(), "channels_last")
-    _assert_as_reference(library, case, 1e-10)
-    _assert_as_reference(library, case.to(torch.float32), 2e-5)
+    assert_as_reference(library, case, 1e-10)
+    assert_as_reference(library, case.to(torch.float32), 2e-5)
 
 
 @with_torch
@@ -140,7 +140,7 @@ def test_tasks_of_different_resolutions(library: ctypes.CDLL) -> None:
     case = make_case(2, 16, 24, low=(2, 3))
     case.predictions["instance"] = torch.randn(2, 2, 16, 24, dtype=torch.float64)
     case.predictions["depth"] = torch.randn(2, 1, 5, 7, dtype=torch.float64)
-    _assert_as_reference(library, case.to(torch.float64), 1e-10)
+    assert_as_reference(library, case.to(torch.float64), 1e-10)
 
 
 @with_torch
@@ -153,16 +153,15 @@ def test_bad_numbers_show_where_they_act(library: ctypes.CDLL, bad: float) -> No
     case.predictions["semantic"].detach()[0, 1, 2, 0] = bad
     case.predictions["instance"].detach()[0, 0, 2, 3] = bad
     case.predictions["depth"].detach()[0, 0, 0, 2] = bad
-    _assert_as_reference(library, case, 1e-10)
+    assert_as_reference(library, case, 1e-10)
 
 
 @with_torch
 def test_targets_without_a_pixel(library: ctypes.CDLL) -> None:
     from loss_cases import make_case
-    from test_simt_loss import _run_case
 
     for full in ((0, 32), (24, 0)):
-        result, gradients = _run_case(library, make_case(2, *full, low=(3, 4)))
+        result, gradients = run_case(library, make_case(2, *full, low=(3, 4)))
         assert result.total[0] == 0.0
         assert not any(gradient.any() for gradient in gradients)
 
@@ -171,11 +170,10 @@ def test_targets_without_a_pixel(library: ctypes.CDLL) -> None:
 @pytest.mark.parametrize(("task", "value"), [("semantic", 5), ("instance", 70000)])
 def test_a_bad_label_makes_the_loss_nan(library: ctypes.CDLL, task: str, value: int) -> None:
     from loss_cases import make_case
-    from test_simt_loss import _run_case
 
     case = make_case(2, 16, 24, low=(2, 3))
     case.targets[task][1, 2, 3] = value
-    result, gradients = _run_case(library, case)
+    result, gradients = run_case(library, case)
     assert np.isnan(result.losses).tolist() == [name == task for name in case.tasks]
     assert not any(gradient.isnan().any() for gradient in gradients)
 

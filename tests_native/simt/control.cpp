@@ -1,4 +1,6 @@
-// How Python sets the harness.
+// How Python sets the harness, and what it asks it.
+#include <dlfcn.h>
+
 #include "simt/entry.h"
 #include "simt/settings.h"
 
@@ -17,4 +19,11 @@ SIMT_ENTRY simt_configure(int64_t order, int64_t seed, int64_t poison, int64_t w
 
 extern "C" int64_t simt_launches() {
   return simt::launches;
+}
+
+// The mangled name of the kernel that a launch, one of the latest kRemembered, was of.
+extern "C" const char* simt_kernel(int64_t launch) {
+  Dl_info info = {};
+  dladdr(simt::kernels[launch % simt::kRemembered], &info);
+  return info.dli_sname;
 }

@@ -46,9 +46,11 @@ template <class... Parameters>
 cudaError_t launch_kernel(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                           Parameters... arguments) {
   const auto call = [&] { kernel(arguments...); };
-  return run_grid([](void* closure) { (*static_cast<decltype(call)*>(closure))(); },
-                  const_cast<void*>(static_cast<const void*>(&call)), config->gridDim,
-                  config->blockDim, config->dynamicSmemBytes);
+  return run_grid(
+      reinterpret_cast<const void*>(kernel),
+      [](void* closure) { (*static_cast<decltype(call)*>(closure))(); },
+      const_cast<void*>(static_cast<const void*>(&call)), config->gridDim, config->blockDim,
+      config->dynamicSmemBytes);
 }
 
 }  // namespace simt

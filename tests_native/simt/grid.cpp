@@ -12,6 +12,7 @@ namespace simt {
 
 Settings settings;
 int64_t launches = 0;
+const void* kernels[kRemembered];
 
 namespace {
 
@@ -92,10 +93,10 @@ struct Launch {
 
 }  // namespace
 
-cudaError_t run_grid(void (*body)(void*), void* arguments, dim3 grid, dim3 block,
-                     size_t shared_bytes) {
+cudaError_t run_grid(const void* kernel, void (*body)(void*), void* arguments, dim3 grid,
+                     dim3 block, size_t shared_bytes) {
   if (refused(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
-  ++launches;
+  kernels[launches++ % kRemembered] = kernel;
   const uint64_t total = uint64_t{grid.x} * grid.y * grid.z;
   const uint64_t wanted = static_cast<uint64_t>(settings.last_blocks);
   const uint64_t first = wanted > 0 && wanted < total ? total - wanted : 0;

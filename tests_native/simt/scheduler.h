@@ -55,9 +55,9 @@ void* dynamic_shared();
 
 [[noreturn]] void fail(Site site, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
-// Calls body(arguments) once per thread of the grid. Returns what CUDA returns for a launch that
-// it refuses; throws Error.
-cudaError_t run_grid(void (*body)(void*), void* arguments, dim3 grid, dim3 block,
-                     size_t shared_bytes);
+// Calls body(arguments), which calls the kernel, once per thread of the grid. Returns what CUDA
+// returns for a launch that it refuses; throws Error.
+cudaError_t run_grid(const void* kernel, void (*body)(void*), void* arguments, dim3 grid,
+                     dim3 block, size_t shared_bytes);
 
 }  // namespace simt

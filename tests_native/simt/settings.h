@@ -21,5 +21,7 @@ constexpr int kMaxWorkers = 16;
 constexpr size_t kMaxSharedBytes = 64 * 1024;  // of compute capability 7.5, the least supported
 
 extern int64_t launches;  // since the library was loaded
+constexpr int kRemembered = 64;
+extern const void* kernels[kRemembered];  // launch i was of kernels[i % kRemembered]
 
 }  // namespace simt

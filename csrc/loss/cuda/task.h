@@ -62,11 +62,12 @@ struct CudaTask {
 };
 
 // Tasks that the small kernels take together, one per row of the grid: a launch costs more than
-// their work. Kernels' parameters have 4 KiB.
+// their work.
 constexpr int kGroup = 6;
 struct TaskGroup {
   CudaTask task[kGroup];
 };
+static_assert(sizeof(TaskGroup) <= 4096 - 128, "drivers before 530 pass 4 KiB to a kernel");
 
 constexpr int kThreads = 256;
 constexpr int kFinishThreads = 512;

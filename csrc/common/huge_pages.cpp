@@ -11,23 +11,6 @@ namespace {
 
 [[maybe_unused]] constexpr uintptr_t kHugePage = uintptr_t{1} << 21;
 
-int64_t element_bytes(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat64:
-    case DType::kInt64:
-      return 8;
-    case DType::kFloat32:
-    case DType::kInt32:
-      return 4;
-    case DType::kFloat16:
-    case DType::kBFloat16:
-    case DType::kInt16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 }  // namespace
 
 void advise_huge_pages(const TensorView& tensor) {

@@ -19,6 +19,23 @@ enum class DType : int32_t {
   kBool = 8,
 };
 
+MTL_INLINE int64_t element_bytes(DType dtype) {
+  switch (dtype) {
+    case DType::kUInt8:
+    case DType::kBool:
+      return 1;
+    case DType::kFloat16:
+    case DType::kBFloat16:
+    case DType::kInt16:
+      return 2;
+    case DType::kFloat64:
+    case DType::kInt64:
+      return 8;
+    default:
+      return 4;
+  }
+}
+
 // [B,C,H,W]; a map [B,H,W] has one channel. Strides count elements and may have any value.
 // `data == nullptr` says that the tensor is absent.
 struct TensorView {

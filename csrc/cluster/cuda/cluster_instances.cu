@@ -107,26 +107,9 @@ class Workspace {
   int64_t used_ = 0, zeroed_ = 0;
 };
 
-int64_t element_size(DType dtype) {
-  switch (dtype) {
-    case DType::kUInt8:
-    case DType::kBool:
-      return 1;
-    case DType::kFloat16:
-    case DType::kBFloat16:
-    case DType::kInt16:
-      return 2;
-    case DType::kFloat32:
-    case DType::kInt32:
-      return 4;
-    default:
-      return 8;
-  }
-}
-
 TensorView view_of_image(TensorView batch, int64_t b) {
   if (!batch.data) return batch;
-  batch.data = static_cast<char*>(batch.data) + b * batch.strides[0] * element_size(batch.dtype);
+  batch.data = static_cast<char*>(batch.data) + b * batch.strides[0] * element_bytes(batch.dtype);
   batch.sizes[0] = 1;
   return batch;
 }

@@ -7,23 +7,6 @@
 
 namespace mtl {
 
-inline int64_t element_bytes(DType dtype) {
-  switch (dtype) {
-    case DType::kUInt8:
-    case DType::kBool:
-      return 1;
-    case DType::kFloat16:
-    case DType::kBFloat16:
-    case DType::kInt16:
-      return 2;
-    case DType::kFloat64:
-    case DType::kInt64:
-      return 8;
-    default:
-      return 4;
-  }
-}
-
 // Whether the pixels of every channel of every image are one run of memory, in which each `count`
 // pixels may be loaded together: their bytes are aligned to their number, or to 16.
 inline bool is_aligned_run(const TensorView& view, int64_t count) {

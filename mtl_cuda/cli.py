@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mtl-cuda` with the given arguments, by default those of the process.
 
     Returns:
-        0; 2 after an error, told in one line on stderr; 130 after Ctrl-C.
+        0; 2 after an error, told in one line on stderr; 130 after Ctrl-C; 143 where SIGTERM
+        stopped a training.
     """
     _let_threads_sleep()
     try:
@@ -159,15 +160,14 @@ def _size(text: str) -> tuple[int, int]:
 def _demo(args: argparse.Namespace) -> int:
     from mtl_cuda.engine.demo import run_demo
 
-    finished = run_demo(args.out, args.minutes, args.seed)
-    return 0 if finished else _INTERRUPTED
+    return run_demo(args.out, args.minutes, args.seed)
 
 
 def _train(arguments: list[str]) -> int:
     from mtl_cuda.engine.commands import run_training
     from mtl_cuda.engine.config import parse_arguments
 
-    return 0 if run_training(parse_arguments(arguments)) else _INTERRUPTED
+    return run_training(parse_arguments(arguments))
 
 
 def _evaluate(args: argparse.Namespace) -> int:

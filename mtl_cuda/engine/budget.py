@@ -19,14 +19,23 @@ class TimeBudget:
 
     Args:
         minutes: time from now until the last step.
-        steps: the plan before the first steps were timed, and never exceeded.
+        steps: the plan before the first steps were timed.
+        most: never exceeded; by default `steps`.
+        first: steps that were done before, at another time.
         clock: seconds on any scale.
     """
 
     def __init__(
-        self, minutes: float, steps: int, clock: Callable[[], float] = time.monotonic
+        self,
+        minutes: float,
+        steps: int,
+        most: int | None = None,
+        first: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.steps = self._most = steps
+        self.steps = steps
+        self._most = steps if most is None else most
+        self._first = first
         self._clock = clock
         self._end = clock() + 60 * minutes
         self._warm = 0.0
@@ -34,10 +43,11 @@ class TimeBudget:
     def plan(self, done: int) -> int:
         """Say that `done` steps are done, once after each step; returns how many there shall be."""
         now = self._clock()
-        if done == _WARM_UP_STEPS:
+        timed = done - self._first
+        if timed == _WARM_UP_STEPS:
             self._warm = now
-        elif done >= _FIRST_PLAN and (done - _FIRST_PLAN) % _PLAN_EVERY == 0:
-            per_step = (now - self._warm) / (done - _WARM_UP_STEPS)
+        elif timed >= _FIRST_PLAN and (timed - _FIRST_PLAN) % _PLAN_EVERY == 0:
+            per_step = (now - self._warm) / (timed - _WARM_UP_STEPS)
             fits = done + max(0, int((self._end - now) / max(per_step, 1e-9)))
             if abs(fits - self.steps) > _TOLERANCE * self.steps:
                 self.steps = min(self._most, fits)

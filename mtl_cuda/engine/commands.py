@@ -27,15 +27,13 @@ from mtl_cuda.engine.train import Trainer, TrainResult
 from mtl_cuda.report import metric_rows
 
 
-def run_training(config: TrainConfig) -> bool:
-    """Train as configured and write the report; False where Ctrl-C stopped it."""
-    return train_and_report(config, title=f"Training on {config.data.name}") is not None
+def run_training(config: TrainConfig) -> int:
+    """Train as configured and write the report; returns the exit code: see `TrainResult`."""
+    return train_and_report(config, title=f"Training on {config.data.name}").exit_code
 
 
-def train_and_report(
-    config: TrainConfig, *, title: str, notes: Sequence[str] = ()
-) -> TrainResult | None:
-    """Train, print the metrics, write the report; None where Ctrl-C stopped the training."""
+def train_and_report(config: TrainConfig, *, title: str, notes: Sequence[str] = ()) -> TrainResult:
+    """Train, print the metrics and write the report, unless the training was stopped."""
     trainer = Trainer(config)
     weights = sum(parameter.numel() for parameter in trainer.network.parameters())
     print(
@@ -43,14 +41,19 @@ def train_and_report(
         f"tasks: {', '.join(trainer.criterion.tasks)}; {weights / 1e6:.2f} M weights on "
         f"{trainer.device}"
     )
+    if trainer.resumed is not None:
+        print(f"going on from step {trainer.step} of {trainer.steps}: {trainer.resumed}")
     result = trainer.fit()
-    if result.interrupted:
-        print(f"stopped after {result.steps} steps; the weights are in {trainer.out / 'last.pt'}")
-        return None
+    if result.stopped_by is not None:
+        print(
+            f"stopped by {result.stopped_by.name} after {result.steps} steps; to go on from there: "
+            f"mtl-cuda train --config {trainer.out / 'config.yaml'} --resume auto"
+        )
+        return result
     rows = metric_rows(result.metrics, result.baseline, trainer.info.depth_unit)
     print(f"{result.steps} steps in {result.seconds:.0f} s\n\n{format_metrics(rows)}\n")
     report = write_run_report(trainer, result, title=title, notes=notes)
-    print(f"report:     {report.resolve()}\ncheckpoint: {(trainer.out / 'last.pt').resolve()}")
+    print(f"report:     {report.resolve()}\ncheckpoint: {trainer.folder.last.resolve()}")
     return result
 
 

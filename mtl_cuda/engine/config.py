@@ -145,10 +145,14 @@ class RunConfig:
 
     Attributes:
         out: folder for checkpoints, metrics.csv, config.yaml and the report.
-        overwrite: write into a folder that already holds a run.
-        steps: training steps.
-        minutes: stop after about this long: the number of steps is set from the time the first
-            ones take (at most `steps`), and the schedule ends with it. Null runs all `steps`.
+        overwrite: replace the run that the folder already holds.
+        resume: "auto" goes on from the newest checkpoint in `out` that is whole, or starts a new
+            run where there is none; a file goes on from that one; null always starts a new run.
+            `--resume` is short for `--run.resume`.
+        steps: training steps, those before a resume included.
+        minutes: stop after about this long, the time before a resume included: the number of steps
+            is set from the time the first ones take (at most `steps`), and the schedule ends with
+            it. Null runs all `steps`.
         seed: of the weights, the order of scenes and their augmentation.
         device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ...
         channels_last: keep images and weights in memory with the channels together, which
@@ -156,6 +160,11 @@ class RunConfig:
         log_every: steps per row of metrics.csv; a row holds means over them.
         eval_every: steps between evaluations, each followed by a checkpoint; null evaluates at the
             end only.
+        save_every: steps between further checkpoints; null writes none by steps.
+        save_minutes: a checkpoint is also written when the last one is older than this; null
+            writes none by time.
+        deterministic: compute with algorithms that repeat their bits alone, which may be slower: a
+            resumed run then ends with exactly the weights of one that was never stopped.
         baseline_scenes: training scenes from which the constant prediction is made that results
             are compared with.
         panels: validation scenes shown in the report.
@@ -163,6 +172,7 @@ class RunConfig:
 
     out: str = "runs/train"
     overwrite: bool = False
+    resume: str | None = None
     steps: int = 10_000
     minutes: float | None = None
     seed: int = 0
@@ -170,6 +180,9 @@ class RunConfig:
     channels_last: bool = True
     log_every: int = 20
     eval_every: int | None = 1000
+    save_every: int | None = None
+    save_minutes: float | None = 10.0
+    deterministic: bool = False
     baseline_scenes: int = 100
     panels: int = 4
 
@@ -206,13 +219,20 @@ class TrainConfig:
             _check(self, key, lambda value: value >= 0, "at least 0")
         for key in (
             "run.eval_every",
+            "run.save_every",
             "run.baseline_scenes",
             "instances.min_samples",
             "instances.min_pixels",
             "instances.min_stuff_pixels",
         ):
             _check(self, key, lambda value: value is None or value >= 1, "at least 1")
-        for key in ("run.minutes", "optim.clip_norm", "optim.learning_rate", "instances.eps"):
+        for key in (
+            "run.minutes",
+            "run.save_minutes",
+            "optim.clip_norm",
+            "optim.learning_rate",
+            "instances.eps",
+        ):
             _check(self, key, lambda value: value is None or value > 0, "more than 0")
         _check(self, "optim.momentum", lambda value: 0 <= value < 1, "in 0..1, less than 1")
         if self.data.crop_size is None and self.data.size is None:
@@ -255,10 +275,18 @@ def _check(config: TrainConfig, key: str, holds: Callable[[Any], bool], expected
 def parse_arguments(arguments: Sequence[str]) -> TrainConfig:
     """Fill a configuration from command-line arguments such as ["--config", "a.yaml"].
 
+    `--resume` is taken as `--run.resume`.
+
     Raises:
         ValueError: an unknown key, or a value of the wrong type or out of range; names the key.
     """
-    return _parsed(lambda parser: parser.parse_args(list(arguments)))
+    full = [
+        argument.replace("--resume", "--run.resume", 1)
+        if argument.partition("=")[0] == "--resume"
+        else argument
+        for argument in arguments
+    ]
+    return _parsed(lambda parser: parser.parse_args(full))
 
 
 def from_dict(values: Mapping[str, Any]) -> TrainConfig:
@@ -291,9 +319,11 @@ def _parser() -> ArgumentParser:
 
     parser = jsonargparse.ArgumentParser(
         prog="mtl-cuda train",
-        usage="mtl-cuda train --config FILE [--KEY VALUE ...]",
+        usage="mtl-cuda train --config FILE [--resume auto] [--KEY VALUE ...]",
         exit_on_error=False,
-        description="Train a network on a data set. Every key of the YAML file is an argument too.",
+        description="Train a network on a data set. Every key of the YAML file is an argument too. "
+        "Ctrl-C and SIGTERM finish the step and write a checkpoint, from which --resume auto goes "
+        "on; the exit codes are 130 and 143 then, 2 after an error.",
     )
     parser.add_argument("--config", action="config", help="YAML file with any of the keys below")
     parser.add_class_arguments(TrainConfig)

@@ -28,7 +28,7 @@ _NOTE = (
 )
 
 
-def run_demo(out: Path, minutes: float, seed: int) -> bool:
+def run_demo(out: Path, minutes: float, seed: int) -> int:
     """Generate scenes, train a small network on all three tasks, evaluate it, write a report.
 
     The number of training steps is set from the time the first ones take, so that everything
@@ -40,7 +40,7 @@ def run_demo(out: Path, minutes: float, seed: int) -> bool:
         seed: of the scenes and the training.
 
     Returns:
-        False where Ctrl-C stopped it.
+        The exit code: see `TrainResult`.
 
     Raises:
         ValueError: `minutes` is not positive.
@@ -67,9 +67,9 @@ def run_demo(out: Path, minutes: float, seed: int) -> bool:
     result = train_and_report(
         config, title="Demo: three tasks, weighed by learned uncertainty", notes=[_NOTE]
     )
-    if result is not None:
+    if result.stopped_by is None:
         print(f"everything took {time.monotonic() - start:.0f} s")
-    return result is not None
+    return result.exit_code
 
 
 def demo_config(scenes: Path, out: Path, minutes: float, seed: int) -> TrainConfig:

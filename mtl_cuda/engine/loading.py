@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Mapping
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,29 +13,52 @@ from torch.utils.data import DataLoader, Sampler
 
 from mtl_cuda.data import EvalTransform, SceneSamples, SceneSource, TrainTransform
 from mtl_cuda.engine.config import DataConfig
+from mtl_cuda.engine.signals import leave_signals_to_the_parent
 
 Batch = Mapping[str, Any]
 """Collated samples: see `mtl_cuda.data.SceneSamples`."""
 
 
+@dataclass
+class Position:
+    """How far training has come through its samples.
+
+    Attributes:
+        epoch: from 0.
+        batch: batches of this epoch that were handed out.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+
+
 class EpochOrder(Sampler[int]):
-    """The indices 0..length-1, shuffled anew for every epoch by (seed, epoch)."""
+    """The indices 0..length-1, shuffled anew for every epoch by (seed, epoch), from `start` on."""
 
     def __init__(self, length: int, seed: int) -> None:
         self._length = length
         self._seed = seed
         self.epoch = 0
+        self.start = 0
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self._length, generator=generator).tolist())
+        return iter(torch.randperm(self._length, generator=generator).tolist()[self.start :])
 
     def __len__(self) -> int:
-        return self._length
+        return self._length - self.start
 
 
-def training_batches(source: SceneSource, data: DataConfig, seed: int) -> Iterator[Batch]:
+def training_batches(
+    source: SceneSource, data: DataConfig, seed: int, position: Position | None = None
+) -> Iterator[Batch]:
     """Endless batches of augmented samples; the last, incomplete one of an epoch is left out.
+
+    Args:
+        source: of the scenes.
+        data: how they become batches.
+        seed: of their order and augmentation.
+        position: where to start; moves on with every batch.
 
     Raises:
         ValueError: fewer scenes than one batch needs.
@@ -56,13 +78,18 @@ def training_batches(source: SceneSource, data: DataConfig, seed: int) -> Iterat
         drop_last=True,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=_ignore_interrupts,
+        worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
+        generator=_own_generator(),
     )
-    for epoch in count():
-        samples.set_epoch(epoch)
-        order.epoch = epoch
-        yield from loader
+    position = position or Position()
+    while True:
+        samples.set_epoch(position.epoch)
+        order.epoch, order.start = position.epoch, position.batch * data.batch_size
+        for batch in loader:
+            position.batch += 1
+            yield batch
+        position.epoch, position.batch = position.epoch + 1, 0
 
 
 def evaluation_batches(
@@ -75,8 +102,9 @@ def evaluation_batches(
         data.eval_batch_size,
         sampler=spread(len(samples), limit),
         num_workers=_worker_count(data.workers),
-        worker_init_fn=_ignore_interrupts,
+        worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
+        generator=_own_generator(),
     )
 
 
@@ -115,6 +143,13 @@ def _worker_count(wanted: int) -> int:
     return min(wanted, os.cpu_count() or 1)
 
 
-def _ignore_interrupts(worker: int) -> None:
-    """Leave Ctrl-C to the main process, which still needs its workers for the step it finishes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _own_generator() -> torch.Generator:
+    """For the numbers that a loader draws, so that it takes none that a network's dropout gets.
+
+    Nothing depends on them: samples are seeded on their own.
+    """
+    return torch.Generator().manual_seed(0)
+
+
+def _start_worker(worker: int) -> None:
+    leave_signals_to_the_parent()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from mtl_cuda.data.io import write_bytes
 from mtl_cuda.modules import MultiTaskLossOutput
 
 _SECONDS_BETWEEN_LINES = 15.0
@@ -63,18 +66,38 @@ class StepMeter:
         self._rows, self._images, self._seconds = [], 0, 0.0
         return {**means, "images_per_s": speed}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was counted since the last means, for a checkpoint."""
+        return {"rows": list(self._rows), "images": self._images, "seconds": self._seconds}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on counting from what `state_dict` gave."""
+        self._rows = list(state["rows"])
+        self._images, self._seconds = state["images"], state["seconds"]
+
 
 class MetricsLog:
     """A CSV file that grows row by row; every row is on the disk when `write` returns.
 
     The first two columns are `step` (training steps done) and `split`. Values left out stay blank.
+
+    Args:
+        path: of the file.
+        columns: names of the others.
+        kept: the last step, by split, whose row is kept of a file that is there: a run that goes on
+            does the steps behind it again.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._file = open(path, "w", newline="")  # noqa: SIM115 - closed by __exit__
-        self._writer = csv.DictWriter(self._file, ["step", "split", *columns])
-        self._writer.writeheader()
-        self._file.flush()
+    def __init__(self, path: Path, columns: Sequence[str], kept: Mapping[str, int]) -> None:
+        names = ["step", "split", *columns]
+        table = io.StringIO()
+        writer = csv.DictWriter(table, names, extrasaction="ignore")
+        writer.writeheader()
+        if path.exists():
+            writer.writerows(_rows_until(path, kept))
+        write_bytes(path, table.getvalue().encode())
+        self._file = open(path, "a", newline="")  # noqa: SIM115 - closed by __exit__
+        self._writer = csv.DictWriter(self._file, names)
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Append a row.
@@ -93,11 +116,20 @@ class MetricsLog:
         self._file.close()
 
 
+def _rows_until(path: Path, last: Mapping[str, int]) -> list[dict[str, str]]:
+    """The rows up to a step of their split; one that a crash cut off is left out."""
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    return [row for row in rows if int(row["step"]) <= last.get(row["split"], -1)]
+
+
 class Progress:
     """A progress bar on a terminal; elsewhere a line every quarter of a minute."""
 
-    def __init__(self, steps: int) -> None:
-        self._bar = tqdm(total=steps, unit="step", dynamic_ncols=True, disable=None, leave=False)
+    def __init__(self, steps: int, done: int = 0) -> None:
+        self._bar = tqdm(
+            total=steps, initial=done, unit="step", dynamic_ncols=True, disable=None, leave=False
+        )
         self._steps = steps
         self._last_line = time.monotonic()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ from mtl_cuda.engine.build import (
     pick_device,
     start_log_variances,
 )
-from mtl_cuda.engine.checkpoint import save_checkpoint
-from mtl_cuda.engine.config import TrainConfig, to_dict, to_yaml
+from mtl_cuda.engine.config import TrainConfig, to_yaml
+from mtl_cuda.engine.determinism import deterministic_algorithms
 from mtl_cuda.engine.evaluate import (
     constant_prediction,
     describe_metrics,
@@ -29,7 +29,14 @@ from mtl_cuda.engine.evaluate import (
     evaluate_constant,
     selection_score,
 )
-from mtl_cuda.engine.loading import Batch, evaluation_batches, to_device, training_batches
+from mtl_cuda.engine.folder import Checkpoint, RunFolder
+from mtl_cuda.engine.loading import (
+    Batch,
+    Position,
+    evaluation_batches,
+    to_device,
+    training_batches,
+)
 from mtl_cuda.engine.logging import (
     MetricsLog,
     Progress,
@@ -39,7 +46,9 @@ from mtl_cuda.engine.logging import (
     loss_row,
 )
 from mtl_cuda.engine.optim import build_optimizer, poly_learning_rate, set_learning_rate
-from mtl_cuda.engine.signals import InterruptRequest
+from mtl_cuda.engine.resume import check_same_run, find_checkpoint
+from mtl_cuda.engine.signals import Stopped, StopRequest
+from mtl_cuda.engine.state import apply_run, capture_run
 from mtl_cuda.modules import MultiTaskLossOutput
 
 
@@ -56,22 +65,36 @@ class TrainResult:
         baseline: the same for the constant prediction.
         steps: training steps done.
         seconds: time that training and its evaluations took.
-        interrupted: it was stopped before its end; `metrics` may be older than the weights.
+        stopped_by: the signal that stopped it before its end; `metrics` may then be older than the
+            weights.
     """
 
     metrics: dict[str, float]
     baseline: dict[str, float]
     steps: int
     seconds: float
-    interrupted: bool
+    stopped_by: signal.Signals | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 at the end of the run; 130 after Ctrl-C, 143 after SIGTERM, as of shells."""
+        return 0 if self.stopped_by is None else 128 + self.stopped_by
+
+
+class Stateful(Protocol):
+    """A part whose state belongs into checkpoints."""
+
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...  # noqa: D102
 
 
 class Trainer:
-    """Everything that a run consists of, built from its configuration alone.
+    """Everything that a run consists of, built from its configuration, or where it went on from.
 
     Raises:
-        FileNotFoundError, ValueError: the data set, the weights of the backbone or a value of the
-            configuration cannot be used.
+        FileNotFoundError, ValueError: the data set, the weights of the backbone, a value of the
+            configuration or the checkpoint to go on from cannot be used.
         FileExistsError: the output folder already holds a run.
     """
 
@@ -81,64 +104,90 @@ class Trainer:
         self.train_source = open_source(config, config.data.train_split)
         self.val_source = open_source(config, config.data.val_split)
         self.info = self.train_source.info
+        start = find_checkpoint(config)
+        if start is not None:
+            check_same_run(start, config, len(self.train_source))
         torch.manual_seed(config.run.seed)
         self.criterion = build_criterion(config.loss, self.info).to(self.device)
         self.memory_format = (
             torch.channels_last if config.run.channels_last else torch.contiguous_format
         )
-        self.network = build_network(config.model, self.criterion.tasks).to(self.device)
+        self.network = build_network(
+            config.model, self.criterion.tasks, pretrained=start is None
+        ).to(self.device)
         self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, self.criterion, config.optim)
+        self.meter = StepMeter()
+        self.parts: dict[str, Stateful] = {
+            "model": self.network,
+            "criterion": self.criterion,
+            "optimizer": self.optimizer,
+            "meter": self.meter,
+        }
         self.step = 0
         self.steps = config.run.steps
+        self.position = Position()
+        self.evaluated = 0  # the step of the last evaluation
+        self.seconds = 0.0
+        self.threads = torch.get_num_threads()
         self.metrics: dict[str, float] = {}
         self.baseline: dict[str, float] = {}
         self.best_score = -math.inf
-        self.out = _claim_folder(Path(config.run.out), config.run.overwrite)
+        self.folder = RunFolder(Path(config.run.out))
+        self.out = self.folder.path
+        self.resumed = None if start is None else start.path
+        self._begin(start)
         (self.out / "config.yaml").write_text(to_yaml(config))
 
     def fit(self) -> TrainResult:
         """Train to the end, evaluating and writing checkpoints on the way.
 
-        Ctrl-C finishes the step, writes a checkpoint and returns.
+        Ctrl-C and SIGTERM finish the step or leave the evaluation, write a checkpoint and return.
 
         Raises:
             NonFiniteLossError: checkpoints are left as they were.
+            OSError: a checkpoint could not be written; those before it are left as they were.
         """
-        run = self.config.run
-        start = time.monotonic()
-        # First of all, so that a data set that cannot be evaluated is told before hours pass.
-        self.baseline = self._evaluate_constant()
-        columns = csv_columns(self.criterion.tasks, self.baseline)
+        self._started = time.monotonic() - self.seconds
+        self._saved = time.monotonic()
+        stopped_by = None
         with (
-            InterruptRequest() as interrupt,
-            MetricsLog(self.out / "metrics.csv", columns) as log,
-            Progress(self.steps) as progress,
+            StopRequest() as stop,
+            deterministic_algorithms(self.config.run.deterministic, self.threads),
         ):
-            budget = TimeBudget(run.minutes, self.steps) if run.minutes is not None else None
-            batches = training_batches(self.train_source, self.config.data, run.seed)
-            meter = StepMeter()
-            while self.step < self.steps and not interrupt.requested:
-                with meter.timing(self.config.data.batch_size):
-                    row = self.train_step(next(batches))
-                meter.add(row)
-                progress.show(self.step, describe_losses(row))
-                if budget is not None:
-                    self._follow(budget, progress)
-                if self.step % run.log_every == 0 or self.step == self.steps:
-                    log.write(self.step, "train", meter.means())
-                if self._evaluation_is_due():
-                    self._evaluate(log, progress)
-                    self._save()
-            if interrupt.requested:
+            try:
+                # First of all, so that a data set that cannot be evaluated is told before hours
+                # pass.
+                self.baseline = self.baseline or self._evaluate_constant(stop)
+                with self._open_log() as log, Progress(self.steps, self.step) as progress:
+                    self._train(stop, log, progress)
+            except Stopped:
+                stopped_by = stop.signal
                 self._save()
-        return TrainResult(
-            self.metrics,
-            self.baseline,
-            self.step,
-            time.monotonic() - start,
-            interrupted=self.step < self.steps,
-        )
+        self.seconds = time.monotonic() - self._started
+        return TrainResult(self.metrics, self.baseline, self.step, self.seconds, stopped_by)
+
+    def _train(self, stop: StopRequest, log: MetricsLog, progress: Progress) -> None:
+        run, data = self.config.run, self.config.data
+        budget = None
+        if run.minutes is not None:
+            left = max(0.0, run.minutes - self.seconds / 60)
+            budget = TimeBudget(left, self.steps, run.steps, self.step)
+        batches = training_batches(self.train_source, data, run.seed, self.position)
+        if self._evaluate_if_due(stop, log, progress):  # a stop may have come before it
+            self._save()
+        while self.step < self.steps:
+            stop.check()
+            with self.meter.timing(data.batch_size):
+                row = self.train_step(next(batches))
+            self.meter.add(row)
+            progress.show(self.step, describe_losses(row))
+            if budget is not None:
+                self._follow(budget, progress)
+            if self.step % run.log_every == 0 or self.step == self.steps:
+                log.write(self.step, "train", self.meter.means())
+            if self._evaluate_if_due(stop, log, progress) or self._save_is_due():
+                self._save()
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """Learn from one batch; returns one training row of metrics.csv without its speed.
@@ -173,20 +222,18 @@ class Trainer:
             self.criterion.end_epoch()
         return {**row, "lr": learning_rate}
 
-    def state(self) -> dict[str, Any]:
-        """All that a checkpoint holds: numbers, strings, tuples, dicts and tensors."""
-        return {
-            "model": self.network.state_dict(),
-            "criterion": self.criterion.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "steps": self.steps,
-            "config": to_dict(self.config),
-            "info": dataclasses.asdict(self.info),
-            "metrics": dict(self.metrics),
-            "baseline": dict(self.baseline),
-            "best_score": self.best_score,
-        }
+    def _begin(self, start: Checkpoint | None) -> None:
+        """Take the output folder, and the state of the checkpoint that the run goes on from."""
+        run = self.config.run
+        if start is not None:
+            apply_run(self, start)
+        if start is None or start.path.resolve().parent != self.out.resolve():
+            self.folder.claim(run.overwrite or run.resume == "auto")
+
+    def _open_log(self) -> MetricsLog:
+        columns = csv_columns(self.criterion.tasks, self.baseline)
+        kept = {"train": self.step, "val": self.evaluated}
+        return MetricsLog(self.folder.metrics, columns, kept)
 
     @torch.no_grad()
     def _raw_losses(self, images: Tensor, targets: dict[str, Tensor]) -> MultiTaskLossOutput:
@@ -202,42 +249,39 @@ class Trainer:
         self.steps = steps
         progress.set_steps(steps)
 
-    def _evaluation_is_due(self) -> bool:
+    def _evaluate_if_due(self, stop: StopRequest, log: MetricsLog, progress: Progress) -> bool:
         every = self.config.run.eval_every
-        return self.step == self.steps or (every is not None and self.step % every == 0)
-
-    def _evaluate(self, log: MetricsLog, progress: Progress) -> None:
-        batches = evaluation_batches(self.val_source, self.config.data)
+        due = self.step == self.steps or (every is not None and self.step % every == 0)
+        if not due or self.evaluated == self.step:
+            return False
+        batches = stop.between(evaluation_batches(self.val_source, self.config.data))
         tasks = tuple(self.criterion.tasks)
         self.metrics = evaluate(self.network, batches, self.info, tasks, self.device)
+        self.evaluated = self.step
         log.write(self.step, "val", self.metrics)
         progress.say(f"step {self.step}: {describe_metrics(self.metrics, self.info.depth_unit)}")
+        return True
 
-    def _evaluate_constant(self) -> dict[str, float]:
+    def _evaluate_constant(self, stop: StopRequest) -> dict[str, float]:
         data, tasks = self.config.data, tuple(self.criterion.tasks)
-        scenes = evaluation_batches(self.train_source, data, self.config.run.baseline_scenes)
-        constants = constant_prediction(scenes, self.info, tasks)
-        return evaluate_constant(
-            constants, evaluation_batches(self.val_source, data), self.info, tasks
+        training = evaluation_batches(self.train_source, data, self.config.run.baseline_scenes)
+        constants = constant_prediction(stop.between(training), self.info, tasks)
+        validation = stop.between(evaluation_batches(self.val_source, data))
+        return evaluate_constant(constants, validation, self.info, tasks)
+
+    def _save_is_due(self) -> bool:
+        run = self.config.run
+        minutes = (time.monotonic() - self._saved) / 60
+        return (run.save_every is not None and self.step % run.save_every == 0) or (
+            run.save_minutes is not None and minutes >= run.save_minutes
         )
 
     def _save(self) -> None:
         """Write last.pt; and best.pt too where the last evaluation was the best so far."""
+        self.seconds = time.monotonic() - self._started
         score = selection_score(self.metrics, self.baseline)
-        better = score > self.best_score
-        if better:
+        best = self.evaluated == self.step and score > self.best_score
+        if best:
             self.best_score = score
-        state = self.state()
-        save_checkpoint(self.out / "last.pt", state)
-        if better:
-            save_checkpoint(self.out / "best.pt", state)
-
-
-def _claim_folder(out: Path, overwrite: bool) -> Path:
-    """Make the output folder; one that holds a run is taken only where that is wanted."""
-    if (out / "metrics.csv").exists() and not overwrite:
-        raise FileExistsError(
-            f"run.out: {out} already holds a run; choose another folder, or set run.overwrite"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    return out
+        self.folder.save(capture_run(self), best)
+        self._saved = time.monotonic()

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +29,7 @@ def rows_of(out: Path, split: str) -> list[dict[str, str]]:
 def test_three_steps_on_three_tasks(tiny: Make) -> None:
     trainer = Trainer(tiny())
     result = trainer.fit()
-    assert (result.steps, result.interrupted) == (3, False)
+    assert (result.steps, result.exit_code) == (3, 0)
     training, validation = rows_of(trainer.out, "train"), rows_of(trainer.out, "val")
     assert [row["step"] for row in training] == ["1", "2", "3"]
     assert [row["step"] for row in validation] == ["2", "3"]
@@ -51,6 +50,7 @@ def test_three_steps_on_three_tasks(tiny: Make) -> None:
         "config.yaml",
         "last.pt",
         "metrics.csv",
+        "previous.pt",
     }
 
 
@@ -132,8 +132,8 @@ def test_log_variances_start_at_the_optimum(tiny: Make) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poisoned(source: SceneSource, data: object, seed: int) -> Iterator[Batch]:
-        for step, batch in enumerate(training_batches(source, trainer.config.data, seed)):
+    def poisoned(source: SceneSource, *rest: Any) -> Iterator[Batch]:
+        for step, batch in enumerate(training_batches(source, *rest)):
             if step == 2:
                 batch["image"][0, 0, 0, 0] = math.nan
             yield batch
@@ -149,29 +149,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     assert torch.equal(trainer.network.state_dict()["backbone.conv1.weight"], before)
 
 
-def test_interrupt_writes_a_checkpoint(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = Trainer(tiny(steps=50, eval_every=None))
-    step = trainer.train_step
-
-    def interrupted(batch: Batch) -> dict[str, float]:
-        if trainer.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(batch)
-
-    monkeypatch.setattr(trainer, "train_step", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
-    result = trainer.fit()
-    assert (result.interrupted, result.steps) == (True, 3)
-    assert load_checkpoint(trainer.out / "last.pt")["step"] == 3
-    assert signal.getsignal(signal.SIGINT) is handler
-
-
 def test_time_budget_sets_the_steps_and_the_schedule(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Budget:
-        def __init__(self, minutes: float, steps: int) -> None:
-            assert (minutes, steps) == (2.5, 100)
+        def __init__(self, minutes: float, steps: int, most: int, first: int) -> None:
+            assert (minutes, steps, most, first) == (2.5, 100, 100, 0)
 
         def plan(self, done: int) -> int:
             return 100 if done < 2 else 4
@@ -179,7 +162,7 @@ def test_time_budget_sets_the_steps_and_the_schedule(
     monkeypatch.setattr(train_module, "TimeBudget", Budget)
     trainer = Trainer(tiny(steps=100, minutes=2.5, eval_every=None))
     result = trainer.fit()
-    assert (result.steps, result.interrupted) == (4, False)
+    assert (result.steps, result.exit_code) == (4, 0)
     rates = [float(row["lr"]) for row in rows_of(trainer.out, "train")]
     expected = [0.02, 0.02 * 0.99**0.9, 0.02 * 0.5**0.9, 0.02 * 0.25**0.9]
     assert rates == pytest.approx(expected, rel=1e-4)

@@ -1,0 +1,84 @@
+"""What the checkpoint of a run holds: everything that the next step depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mtl_cuda.engine.checkpoint import CheckpointError
+from mtl_cuda.engine.config import to_dict
+from mtl_cuda.engine.folder import Checkpoint
+from mtl_cuda.engine.loading import Position
+
+if TYPE_CHECKING:
+    from mtl_cuda.engine.train import Trainer
+
+_NUMBERS = ("step", "evaluated", "seconds", "metrics", "baseline", "best_score", "threads")
+
+
+def capture_run(trainer: Trainer) -> dict[str, Any]:
+    """All of a run: numbers, strings, tuples, dicts and tensors."""
+    return {
+        **{name: part.state_dict() for name, part in trainer.parts.items()},
+        **{name: getattr(trainer, name) for name in _NUMBERS},
+        "steps": trainer.steps,
+        "position": dataclasses.asdict(trainer.position),
+        "random": random_states(),
+        "config": to_dict(trainer.config),
+        "info": dataclasses.asdict(trainer.info),
+        "scenes": len(trainer.train_source),
+    }
+
+
+def apply_run(trainer: Trainer, checkpoint: Checkpoint) -> None:
+    """Put a trainer of the same configuration where the captured one was.
+
+    The plan of steps is kept unless the configuration has another length now.
+
+    Raises:
+        CheckpointError: something is missing or does not fit; `trainer` is of no use then.
+    """
+    state = checkpoint.state
+    try:
+        for name, part in trainer.parts.items():
+            part.load_state_dict(state[name])
+        for name in _NUMBERS:
+            setattr(trainer, name, state[name])
+        trainer.position = Position(**state["position"])
+        run, before = trainer.config.run, state["config"]["run"]
+        if (run.steps, run.minutes) == (before["steps"], before["minutes"]):
+            trainer.steps = state["steps"]
+        set_random_states(state["random"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{checkpoint.path}: the checkpoint does not fit this run: {reason}"
+        ) from error
+
+
+def random_states() -> dict[str, Any]:
+    """The states of all global generators: Python's, NumPy's, PyTorch's, and those of the GPUs."""
+    name, key, *rest = np.random.get_state()  # noqa: NPY002 - the state of others' numbers
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.asarray(key, np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Put all global generators where `random_states` found them.
+
+    Those of the GPUs are left alone where there is another number of them now.
+    """
+    random.setstate(states["python"])
+    name, key, *rest = states["numpy"]
+    np.random.set_state((name, key.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])

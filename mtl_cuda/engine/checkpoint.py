@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -52,7 +53,8 @@ def save_checkpoint(
     # A fixed name: what a killed process left is replaced by the next save.
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "w+b") as file:
+        # Unbuffered, so that a full disk is told by the write that meets it.
+        with open(temporary, "w+b", buffering=0) as file:
             _write_sealed({"format": FORMAT, **state}, file)
             os.fsync(file.fileno())
             check_archive(file)
@@ -80,7 +82,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     if TorchVersion(torch.__version__) < _NEEDED_TORCH:
         raise ImportError(
-            f"{path}: checkpoints are loaded with torch {_NEEDED_TORCH} or newer alone, because older ones "
+            f"{path}: checkpoints are loaded with torch {_NEEDED_TORCH} or newer alone; older ones "
             f"could be made to run code in them; this is torch {torch.__version__}"
         )
     if not path.is_file():
@@ -106,35 +108,37 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 class _SealingFile:
     """Hands on what is written to it, and computes the seal on the way."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: RawIOBase) -> None:
         self._file = file
         self._digest = hashlib.sha256()
         self.length = 0
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        rest = memoryview(data)
         try:
-            self._file.write(data)
+            while rest:
+                written = self._file.write(rest)
+                self.length += written
+                rest = rest[written:]
         except OSError as error:
             self.error = error
             raise
-        self._digest.update(data)
-        self.length += len(data)
         return len(data)
 
     def flush(self) -> None:
-        self._file.flush()
+        """Nothing waits to be written."""
 
-    def seal(self) -> bytes:
-        return _SEAL.pack(_MAGIC, self.length, self._digest.digest())
+    def seal(self) -> None:
+        self.write(_SEAL.pack(_MAGIC, self.length, self._digest.digest()))
 
 
-def _write_sealed(state: dict[str, Any], file: BinaryIO) -> None:
+def _write_sealed(state: dict[str, Any], file: RawIOBase) -> None:
     sealing = _SealingFile(file)
     try:
         torch.save(state, cast(IO[bytes], sealing))
-        file.write(sealing.seal())
-        file.flush()
+        sealing.seal()
     except (OSError, RuntimeError) as error:  # a full disk leaves torch as either
         cause = sealing.error or error
         if isinstance(cause, OSError):

@@ -60,6 +60,13 @@ def apply_run(trainer: Trainer, checkpoint: Checkpoint) -> None:
         ) from error
 
 
+def seed_generators(seed: int) -> None:
+    """Seed all global generators; the own parts draw from PyTorch's alone, others' may not."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
 def random_states() -> dict[str, Any]:
     """The states of all global generators: Python's, NumPy's, PyTorch's, and those of the GPUs."""
     name, key, *rest = np.random.get_state()  # noqa: NPY002 - the state of others' numbers

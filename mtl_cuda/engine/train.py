@@ -48,7 +48,7 @@ from mtl_cuda.engine.logging import (
 from mtl_cuda.engine.optim import build_optimizer, poly_learning_rate, set_learning_rate
 from mtl_cuda.engine.resume import check_same_run, find_checkpoint
 from mtl_cuda.engine.signals import Stopped, StopRequest
-from mtl_cuda.engine.state import apply_run, capture_run
+from mtl_cuda.engine.state import apply_run, capture_run, seed_generators
 from mtl_cuda.modules import MultiTaskLossOutput
 
 
@@ -107,7 +107,7 @@ class Trainer:
         start = find_checkpoint(config)
         if start is not None:
             check_same_run(start, config, len(self.train_source))
-        torch.manual_seed(config.run.seed)
+        seed_generators(config.run.seed)
         self.criterion = build_criterion(config.loss, self.info).to(self.device)
         self.memory_format = (
             torch.channels_last if config.run.channels_last else torch.contiguous_format

@@ -74,6 +74,12 @@ class _Fuse:
 
         setattr(owner, name, counted)
 
+    def hook_system_calls(self) -> None:
+        """Those that saving makes; nothing is forced to the disk, which outlives a process."""
+        os.fsync = lambda handle: None
+        for name in ("fsync", "replace", "unlink"):
+            self.hook(os, name)
+
     def _burn(self) -> None:
         self.count += 1
         if self.count == self.at:
@@ -85,8 +91,7 @@ def train_until_killed(config: TrainConfig, fuse: _Fuse) -> None:
     torch.set_num_threads(1)
     fuse.hook(Trainer, "train_step")
     fuse.hook(logging.MetricsLog, "write")
-    for name in ("fsync", "replace", "unlink"):
-        fuse.hook(os, name)
+    fuse.hook_system_calls()
     Trainer(config).fit()
 
 
@@ -94,8 +99,7 @@ def save_until_killed(path: Path, fuse: _Fuse) -> None:
     """Save versions 1, 2 and 3 of a run; events are every write and system call."""
     path.mkdir()
     fuse.hook(checkpoint._SealingFile, "write")
-    for name in ("fsync", "replace", "unlink"):
-        fuse.hook(os, name)
+    fuse.hook_system_calls()
     for version in (1, 2, 3):
         folder.RunFolder(path).save(version_of_run(version), best=version == 2)
 

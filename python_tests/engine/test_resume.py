@@ -57,6 +57,16 @@ def whole(tiny: Make, tmp_path: Path) -> tuple[Path, list[tuple[str, ...]]]:
     return tmp_path / "whole", train(configured(tiny, tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("weighting", ["dwa", "rlw", "gradnorm"])
+def test_the_state_of_a_weighting_goes_on(tiny: Make, tmp_path: Path, weighting: str) -> None:
+    for name, stops in (("whole", (None,)), ("stopped", (2, 4, None))):
+        config = configured(tiny, tmp_path / name, eval_every=None)
+        config.loss.weighting = weighting
+        for stop in stops:
+            train(config, stop)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
 @pytest.mark.parametrize(("workers", "stops"), [(0, (1, 2, 3, 5)), (2, (4,))])
 def test_a_stopped_run_ends_bit_for_bit_as_one_that_was_not(
     tiny: Make,

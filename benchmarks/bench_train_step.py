@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from loss_case import losses, make_case
 from torch import Tensor
 
+from mtl_cuda.commands.demo import demo_config
 from mtl_cuda.engine.build import build_network
-from mtl_cuda.engine.demo import demo_config
 from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
 
 

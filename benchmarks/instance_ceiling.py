@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from mtl_cuda.data import CityscapesDataset, Scene
 from mtl_cuda.data.scene import IGNORE
-from mtl_cuda.engine.export import ResultWriter
 from mtl_cuda.engine.segments import InstanceConfig, find_segments
+from mtl_cuda.inference.cityscapes_results import ResultWriter
 from mtl_cuda.metrics import SceneMetrics, target_offsets
 
 SHOWN = ("instances/ap", "instances/ap50", "panoptic/pq", "panoptic/pq_things", "panoptic/pq_stuff")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ["tiny_runs"]
 settings.register_profile("default", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("default")
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from mtl_cuda.engine import checkpoint, folder, logging
-from mtl_cuda.engine.checkpoint import load_checkpoint, save_checkpoint
+from mtl_cuda.engine import logging
+from mtl_cuda.engine.checkpoint import folder, load_checkpoint, save_checkpoint, sealed
+from mtl_cuda.engine.checkpoint.folder import RunFolder
 from mtl_cuda.engine.config import TrainConfig
-from mtl_cuda.engine.folder import RunFolder
 from mtl_cuda.engine.train import Trainer
 
 _CLOCK = {"seconds", "images_per_s"}
@@ -98,7 +98,7 @@ def train_until_killed(config: TrainConfig, fuse: _Fuse) -> None:
 def save_until_killed(path: Path, fuse: _Fuse) -> None:
     """Save versions 1, 2 and 3 of a run; events are every write and system call."""
     path.mkdir()
-    fuse.hook(checkpoint._SealingFile, "write")
+    fuse.hook(sealed._SealingFile, "write")
     fuse.hook_system_calls()
     for version in (1, 2, 3):
         folder.RunFolder(path).save(version_of_run(version), best=version == 2)

@@ -17,7 +17,7 @@ def deterministic_algorithms(enabled: bool, threads: int) -> Iterator[None]:
 
     Args:
         enabled: whether to.
-        threads: to compute with: sums that PyTorch splits over threads round by their number.
+        threads: to compute with: sums that PyTorch splits over threads may round by their number.
     """
     if not enabled:
         yield

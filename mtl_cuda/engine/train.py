@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from mtl_cuda.engine.budget import TimeBudget
 from mtl_cuda.engine.build import (
@@ -18,8 +17,10 @@ from mtl_cuda.engine.build import (
     build_network,
     open_source,
     pick_device,
-    start_log_variances,
 )
+from mtl_cuda.engine.checkpoint.folder import Checkpoint, RunFolder
+from mtl_cuda.engine.checkpoint.resume import check_same_run, find_checkpoint
+from mtl_cuda.engine.checkpoint.state import apply_run, capture_run, seed_generators
 from mtl_cuda.engine.config import TrainConfig, to_yaml
 from mtl_cuda.engine.determinism import deterministic_algorithms
 from mtl_cuda.engine.evaluate import (
@@ -29,12 +30,11 @@ from mtl_cuda.engine.evaluate import (
     evaluate_constant,
     selection_score,
 )
-from mtl_cuda.engine.folder import Checkpoint, RunFolder
+from mtl_cuda.engine.learner import Learner
 from mtl_cuda.engine.loading import (
     Batch,
     Position,
     evaluation_batches,
-    to_device,
     training_batches,
 )
 from mtl_cuda.engine.logging import (
@@ -43,17 +43,8 @@ from mtl_cuda.engine.logging import (
     StepMeter,
     csv_columns,
     describe_losses,
-    loss_row,
 )
-from mtl_cuda.engine.optim import build_optimizer, poly_learning_rate, set_learning_rate
-from mtl_cuda.engine.resume import check_same_run, find_checkpoint
 from mtl_cuda.engine.signals import Stopped, StopRequest
-from mtl_cuda.engine.state import apply_run, capture_run, seed_generators
-from mtl_cuda.modules import MultiTaskLossOutput
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss became infinite or NaN; the message names the step and the samples."""
 
 
 @dataclass(frozen=True)
@@ -109,19 +100,15 @@ class Trainer:
             check_same_run(start, config, len(self.train_source))
         seed_generators(config.run.seed)
         self.criterion = build_criterion(config.loss, self.info).to(self.device)
-        self.memory_format = (
-            torch.channels_last if config.run.channels_last else torch.contiguous_format
-        )
         self.network = build_network(
             config.model, self.criterion.tasks, pretrained=start is None
         ).to(self.device)
-        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.optimizer = build_optimizer(self.network, self.criterion, config.optim)
+        self.learner = Learner(self.network, self.criterion, config, self.device)
         self.meter = StepMeter()
         self.parts: dict[str, Stateful] = {
             "model": self.network,
             "criterion": self.criterion,
-            "optimizer": self.optimizer,
+            "optimizer": self.learner.optimizer,
             "meter": self.meter,
         }
         self.step = 0
@@ -195,32 +182,11 @@ class Trainer:
         Raises:
             NonFiniteLossError: before any weight is changed.
         """
-        learning_rate = poly_learning_rate(self.config.optim, self.step, self.steps)
-        set_learning_rate(self.optimizer, learning_rate)
-        targets = to_device(batch, self.device)
-        images = targets.pop("image").contiguous(memory_format=self.memory_format)
-        self.network.train()
-        if self.step == 0 and self.config.loss.initial_log_variance == "first_batch":
-            start_log_variances(self.criterion, self._raw_losses(images, targets))
-        shared = self.network.aspp.project.parameters()  # the last layer of all tasks
-        output = self.criterion(self.network(images), targets, shared)
-        row = loss_row(output)
-        if not all(math.isfinite(value) for value in row.values()):
-            raise NonFiniteLossError(
-                f"step {self.step}: the loss is not finite ({describe_losses(row)}); samples: "
-                f"{', '.join(batch['name'])}. A lower optim.learning_rate or an optim.clip_norm "
-                "may help"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        output.total.backward()
-        if self.config.optim.clip_norm is not None:
-            parameters = [*self.network.parameters(), *self.criterion.parameters()]
-            torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip_norm)
-        self.optimizer.step()
+        row = self.learner.learn(batch, self.step, self.steps)
         self.step += 1
         if self.step % (len(self.train_source) // self.config.data.batch_size) == 0:
             self.criterion.end_epoch()
-        return {**row, "lr": learning_rate}
+        return row
 
     def _begin(self, start: Checkpoint | None) -> None:
         """Take the output folder, and the state of the checkpoint that the run goes on from."""
@@ -234,10 +200,6 @@ class Trainer:
         columns = csv_columns(self.criterion.tasks, self.baseline)
         kept = {"train": self.step, "val": self.evaluated}
         return MetricsLog(self.folder.metrics, columns, kept)
-
-    @torch.no_grad()
-    def _raw_losses(self, images: Tensor, targets: dict[str, Tensor]) -> MultiTaskLossOutput:
-        return self.criterion(self.network(images), targets)
 
     def _follow(self, budget: TimeBudget, progress: Progress) -> None:
         """Adopt the number of steps that fits the time, and say so the first time."""

@@ -7,7 +7,7 @@ import pytest
 from engine_runs import kill_at_events, newest_version, save_until_killed, version_of_run
 
 from mtl_cuda.engine.checkpoint import CheckpointError
-from mtl_cuda.engine.folder import RunFolder
+from mtl_cuda.engine.checkpoint.folder import RunFolder
 
 
 def test_the_last_two_and_the_best_are_kept(tmp_path: Path) -> None:

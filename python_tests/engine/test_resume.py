@@ -14,10 +14,10 @@ import torch
 from engine_runs import assert_same_run, kill_at_events, leaves, rows, train_until_killed
 
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from mtl_cuda.engine.checkpoint.state import random_states, set_random_states
 from mtl_cuda.engine.config import TrainConfig, parse_arguments
 from mtl_cuda.engine.determinism import deterministic_algorithms
 from mtl_cuda.engine.loading import Batch, Position, training_batches
-from mtl_cuda.engine.state import random_states, set_random_states
 from mtl_cuda.engine.train import Trainer
 
 Make = Callable[..., TrainConfig]

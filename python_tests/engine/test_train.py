@@ -14,8 +14,9 @@ from mtl_cuda.engine import train as train_module
 from mtl_cuda.engine.build import start_log_variances
 from mtl_cuda.engine.checkpoint import load_checkpoint
 from mtl_cuda.engine.config import TrainConfig
+from mtl_cuda.engine.learner import NonFiniteLossError
 from mtl_cuda.engine.loading import Batch, training_batches
-from mtl_cuda.engine.train import NonFiniteLossError, Trainer
+from mtl_cuda.engine.train import Trainer
 
 Make = Callable[..., TrainConfig]
 TASKS = ("semantic", "instance", "depth")

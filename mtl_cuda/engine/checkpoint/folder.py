@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from mtl_cuda.engine.checkpoint.sealed import CheckpointError, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,13 @@
-"""Everything a training run can be told, as dataclasses, and how files and arguments fill them.
-
-`mtl-cuda train --config FILE [--key value]` reads a YAML file and lets arguments override it; keys
-are nested (`--optim.learning_rate 0.01`). A key that does not exist is an error that names it.
-"""
+"""Everything a training run can be told, as dataclasses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
+from mtl_cuda.engine.config.checks import check_config
 from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.metrics.scene import TASKS
-from mtl_cuda.weighting import with_options
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
 
 
 @dataclass
@@ -211,137 +203,4 @@ class TrainConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
-        _check_tasks(self)
-        _check_weighting(self.loss)
-        for key in ("data.batch_size", "data.eval_batch_size", "run.steps", "run.log_every"):
-            _check(self, key, lambda value: value >= 1, "at least 1")
-        for key in ("data.workers", "run.panels", "run.seed", "optim.weight_decay"):
-            _check(self, key, lambda value: value >= 0, "at least 0")
-        for key in (
-            "run.eval_every",
-            "run.save_every",
-            "run.baseline_scenes",
-            "instances.min_samples",
-            "instances.min_pixels",
-            "instances.min_stuff_pixels",
-        ):
-            _check(self, key, lambda value: value is None or value >= 1, "at least 1")
-        for key in (
-            "run.minutes",
-            "run.save_minutes",
-            "optim.clip_norm",
-            "optim.learning_rate",
-            "instances.eps",
-        ):
-            _check(self, key, lambda value: value is None or value > 0, "more than 0")
-        _check(self, "optim.momentum", lambda value: 0 <= value < 1, "in 0..1, less than 1")
-        if self.data.crop_size is None and self.data.size is None:
-            raise ValueError(
-                "data.crop_size: expected a height and width where data.size is null too: the "
-                "scenes of a batch must be of one size"
-            )
-
-
-def _check_tasks(config: TrainConfig) -> None:
-    tasks = config.loss.tasks
-    if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(TASKS):
-        raise ValueError(f"loss.tasks: expected some of {', '.join(TASKS)}, got {list(tasks)}")
-    for key, mapping in (
-        ("model.output_scale", config.model.output_scale),
-        ("loss.likelihoods", config.loss.likelihoods),
-    ):
-        unknown = sorted(set(mapping) - set(TASKS))
-        if unknown:
-            raise ValueError(f"{key}: expected tasks ({', '.join(TASKS)}), got {unknown}")
-
-
-def _check_weighting(loss: LossConfig) -> None:
-    try:
-        if isinstance(loss.weighting, str):
-            with_options(loss.weighting, loss.weighting_options)
-        elif loss.weighting_options:
-            raise ValueError("weighting_options: fixed weights have none")
-    except ValueError as error:
-        raise ValueError(f"loss.{error}") from error
-
-
-def _check(config: TrainConfig, key: str, holds: Callable[[Any], bool], expected: str) -> None:
-    section, name = key.split(".")
-    value = getattr(getattr(config, section), name)
-    if not holds(value):
-        raise ValueError(f"{key}: expected {expected}, got {value}")
-
-
-def parse_arguments(arguments: Sequence[str]) -> TrainConfig:
-    """Fill a configuration from command-line arguments such as ["--config", "a.yaml"].
-
-    `--resume` is taken as `--run.resume`.
-
-    Raises:
-        ValueError: an unknown key, or a value of the wrong type or out of range; names the key.
-    """
-    full = [
-        argument.replace("--resume", "--run.resume", 1)
-        if argument.partition("=")[0] == "--resume"
-        else argument
-        for argument in arguments
-    ]
-    return _parsed(lambda parser: parser.parse_args(full))
-
-
-def from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """Fill a configuration from nested dicts, such as `to_dict` makes.
-
-    Raises:
-        ValueError: as for `parse_arguments`.
-    """
-    return _parsed(lambda parser: parser.parse_object(dict(values)))
-
-
-def to_dict(config: TrainConfig) -> dict[str, Any]:
-    """Turn a configuration into nested dicts of plain numbers, strings, tuples and lists."""
-    return asdict(config)
-
-
-def to_yaml(config: TrainConfig) -> str:
-    """Write a configuration as YAML that `--config` reads."""
-    import yaml
-
-    plain = {
-        section: {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
-        for section, values in to_dict(config).items()
-    }
-    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None)
-
-
-def _parser() -> ArgumentParser:
-    import jsonargparse
-
-    parser = jsonargparse.ArgumentParser(
-        prog="mtl-cuda train",
-        usage="mtl-cuda train --config FILE [--resume auto] [--KEY VALUE ...]",
-        exit_on_error=False,
-        description="Train a network on a data set. Every key of the YAML file is an argument too. "
-        "Ctrl-C and SIGTERM finish the step and write a checkpoint, from which --resume auto goes "
-        "on; the exit codes are 130 and 143 then, 2 after an error.",
-    )
-    parser.add_argument("--config", action="config", help="YAML file with any of the keys below")
-    parser.add_class_arguments(TrainConfig)
-    return parser
-
-
-def _parsed(parse: Callable[[ArgumentParser], Any]) -> TrainConfig:
-    import jsonargparse
-
-    try:
-        values = parse(_parser()).as_dict()
-    except jsonargparse.ArgumentError as error:
-        raise ValueError("configuration: " + " ".join(str(error).split())) from error
-    return TrainConfig(
-        data=DataConfig(**values["data"]),
-        model=ModelConfig(**values["model"]),
-        loss=LossConfig(**values["loss"]),
-        optim=OptimConfig(**values["optim"]),
-        instances=InstanceConfig(**values["instances"]),
-        run=RunConfig(**values["run"]),
-    )
+        check_config(self)

@@ -6,7 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from mtl_cuda.engine.commands import run_synth, train_and_report
+from mtl_cuda.commands.synth import run_synth
+from mtl_cuda.commands.train import train_and_report
 from mtl_cuda.engine.config import (
     DataConfig,
     ModelConfig,

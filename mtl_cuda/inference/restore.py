@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -43,8 +46,19 @@ class Restored:
         return self.config.instances if has_segments(self.info, self.tasks) else None
 
 
-def restore(path: str | os.PathLike[str], device: torch.device) -> Restored:
+def restore(
+    path: str | os.PathLike[str],
+    device: torch.device,
+    instances: Mapping[str, Any] | None = None,
+    root: str | None = None,
+) -> Restored:
     """Load the network of a checkpoint that `mtl-cuda train` wrote.
+
+    Args:
+        path: of the checkpoint.
+        device: to put the network on.
+        instances: fields of `InstanceConfig` that replace those of the training.
+        root: folder of the data set, where it is not that of the training.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -62,4 +76,9 @@ def restore(path: str | os.PathLike[str], device: torch.device) -> Restored:
         raise CheckpointError(
             f"{path}: the checkpoint does not fit this version: {reason}"
         ) from error
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, root=root or config.data.root),
+        instances=dataclasses.replace(config.instances, **(instances or {})),
+    )
     return Restored(network.to(device).eval(), config, info, step, device)

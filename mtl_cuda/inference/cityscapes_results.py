@@ -23,8 +23,8 @@ from mtl_cuda.clustering.panoptic import PanopticSegments
 from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.data import DatasetInfo, SceneSource
 from mtl_cuda.data.io import write_bytes, write_png
-from mtl_cuda.engine.predict import predict_scene
-from mtl_cuda.engine.restore import Restored
+from mtl_cuda.inference.restore import Restored
+from mtl_cuda.inference.scene import predict_scene
 from mtl_cuda.metrics import SceneMetrics
 
 _UNLABELLED = 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint
+from mtl_cuda.engine.checkpoint.folder import Checkpoint, RunFolder
+from mtl_cuda.engine.checkpoint.sealed import CheckpointError, load_checkpoint
 from mtl_cuda.engine.config import TrainConfig, from_dict, to_dict
-from mtl_cuda.engine.folder import Checkpoint, RunFolder
 
 _FREE = {
     "data.root",

@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 import torch
 from torch.torch_version import TorchVersion
 
-from mtl_cuda.engine.archive import check_archive
+from mtl_cuda.engine.checkpoint.archive import check_archive
 
 FORMAT = 2
 """Raised when a change makes older files unreadable."""

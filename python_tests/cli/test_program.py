@@ -84,7 +84,7 @@ def test_bugs_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(arguments: list[str]) -> int:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(cli, "_run", broken)
+    monkeypatch.setattr(cli.program, "_run", broken)
     with pytest.raises(KeyError):
         cli.main([])
 
@@ -95,7 +95,7 @@ def test_interrupt_has_its_own_code(
     def interrupted(arguments: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.setattr(cli.program, "_run", interrupted)
     assert cli.main([]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO, read_png, write_png
 from mtl_cuda.engine.config import DataConfig, TrainConfig
-from mtl_cuda.engine.predict import file_ids, find_images, predict_files, predict_image
-from mtl_cuda.engine.restore import Restored
 from mtl_cuda.engine.segments import InstanceConfig
+from mtl_cuda.inference.files import file_ids, find_images, predict_files
+from mtl_cuda.inference.restore import Restored
+from mtl_cuda.inference.scene import predict_image
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mtl_cuda.engine.checkpoint import CheckpointError
+from mtl_cuda.engine.checkpoint.folder import Checkpoint
+from mtl_cuda.engine.checkpoint.sealed import CheckpointError
 from mtl_cuda.engine.config import to_dict
-from mtl_cuda.engine.folder import Checkpoint
 from mtl_cuda.engine.loading import Position
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from mtl_cuda.cli import main
+from mtl_cuda.commands import demo
 from mtl_cuda.data import read_image, read_png
-from mtl_cuda.engine import demo
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mtl_cuda.engine.config import TrainConfig, to_yaml
-from mtl_cuda.engine.restore import restore
 from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.engine.train import Trainer
+from mtl_cuda.inference.restore import restore
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from mtl_cuda.clustering.panoptic import PanopticSegments
 from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.data import CITYSCAPES_INFO, read_image, read_png
-from mtl_cuda.engine.export import ResultWriter
+from mtl_cuda.inference.cityscapes_results import ResultWriter
 
 NAME = "bonn_000001_000019"
 CAR = 13

@@ -18,7 +18,7 @@ from perturbed import as_batch, perturb
 
 from mtl_cuda.data import CITYSCAPES_INFO, CityscapesDataset, Scene, read_png, write_png
 from mtl_cuda.data.synth import write_dataset
-from mtl_cuda.engine.export import ResultWriter
+from mtl_cuda.inference.cityscapes_results import ResultWriter
 from mtl_cuda.metrics import SceneMetrics
 
 pytest.importorskip(

@@ -15,9 +15,9 @@ import mtl_cuda
 from mtl_cuda.data import SceneSamples, denormalise, write_png
 from mtl_cuda.engine.config import to_yaml
 from mtl_cuda.engine.loading import evaluation_samples, spread
-from mtl_cuda.engine.predict import predict_image
 from mtl_cuda.engine.segments import has_segments
 from mtl_cuda.engine.train import Trainer, TrainResult
+from mtl_cuda.inference.scene import predict_image
 from mtl_cuda.report import (
     MetricRow,
     ReportData,

@@ -1,0 +1,1 @@
+"""What the commands do, behind their arguments: they compose the parts and print what happens."""

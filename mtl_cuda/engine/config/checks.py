@@ -1,0 +1,79 @@
+"""What no configuration may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mtl_cuda.metrics.scene import TASKS
+from mtl_cuda.weighting import with_options
+
+if TYPE_CHECKING:
+    from mtl_cuda.engine.config.sections import LossConfig, TrainConfig
+
+
+def check_config(config: TrainConfig) -> None:
+    """Make sure that a run can use every value.
+
+    Raises:
+        ValueError: it cannot; names the key.
+    """
+    _check_tasks(config)
+    _check_weighting(config.loss)
+    for key in ("data.batch_size", "data.eval_batch_size", "run.steps", "run.log_every"):
+        _check(config, key, lambda value: value >= 1, "at least 1")
+    for key in ("data.workers", "run.panels", "run.seed", "optim.weight_decay"):
+        _check(config, key, lambda value: value >= 0, "at least 0")
+    for key in (
+        "run.eval_every",
+        "run.save_every",
+        "run.baseline_scenes",
+        "instances.min_samples",
+        "instances.min_pixels",
+        "instances.min_stuff_pixels",
+    ):
+        _check(config, key, lambda value: value is None or value >= 1, "at least 1")
+    for key in (
+        "run.minutes",
+        "run.save_minutes",
+        "optim.clip_norm",
+        "optim.learning_rate",
+        "instances.eps",
+    ):
+        _check(config, key, lambda value: value is None or value > 0, "more than 0")
+    _check(config, "optim.momentum", lambda value: 0 <= value < 1, "in 0..1, less than 1")
+    if config.data.crop_size is None and config.data.size is None:
+        raise ValueError(
+            "data.crop_size: expected a height and width where data.size is null too: the "
+            "scenes of a batch must be of one size"
+        )
+
+
+def _check_tasks(config: TrainConfig) -> None:
+    tasks = config.loss.tasks
+    if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(TASKS):
+        raise ValueError(f"loss.tasks: expected some of {', '.join(TASKS)}, got {list(tasks)}")
+    for key, mapping in (
+        ("model.output_scale", config.model.output_scale),
+        ("loss.likelihoods", config.loss.likelihoods),
+    ):
+        unknown = sorted(set(mapping) - set(TASKS))
+        if unknown:
+            raise ValueError(f"{key}: expected tasks ({', '.join(TASKS)}), got {unknown}")
+
+
+def _check_weighting(loss: LossConfig) -> None:
+    try:
+        if isinstance(loss.weighting, str):
+            with_options(loss.weighting, loss.weighting_options)
+        elif loss.weighting_options:
+            raise ValueError("weighting_options: fixed weights have none")
+    except ValueError as error:
+        raise ValueError(f"loss.{error}") from error
+
+
+def _check(config: TrainConfig, key: str, holds: Callable[[Any], bool], expected: str) -> None:
+    section, name = key.split(".")
+    value = getattr(getattr(config, section), name)
+    if not holds(value):
+        raise ValueError(f"{key}: expected {expected}, got {value}")

@@ -7,7 +7,6 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 
@@ -20,7 +19,7 @@ from mtl_cuda.engine.build import (
 )
 from mtl_cuda.engine.checkpoint.folder import Checkpoint, RunFolder
 from mtl_cuda.engine.checkpoint.resume import check_same_run, find_checkpoint
-from mtl_cuda.engine.checkpoint.state import apply_run, capture_run, seed_generators
+from mtl_cuda.engine.checkpoint.state import Stateful, apply_run, capture_run, seed_generators
 from mtl_cuda.engine.config import TrainConfig, to_yaml
 from mtl_cuda.engine.determinism import deterministic_algorithms
 from mtl_cuda.engine.evaluate import (
@@ -70,14 +69,6 @@ class TrainResult:
     def exit_code(self) -> int:
         """0 at the end of the run; 130 after Ctrl-C, 143 after SIGTERM, as of shells."""
         return 0 if self.stopped_by is None else 128 + self.stopped_by
-
-
-class Stateful(Protocol):
-    """A part whose state belongs into checkpoints."""
-
-    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...  # noqa: D102
 
 
 class Trainer:

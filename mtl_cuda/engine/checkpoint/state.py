@@ -4,54 +4,80 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from mtl_cuda.data import DatasetInfo, SceneSource
 from mtl_cuda.engine.checkpoint.folder import Checkpoint
 from mtl_cuda.engine.checkpoint.sealed import CheckpointError
-from mtl_cuda.engine.config import to_dict
+from mtl_cuda.engine.config import TrainConfig, to_dict
 from mtl_cuda.engine.loading import Position
-
-if TYPE_CHECKING:
-    from mtl_cuda.engine.train import Trainer
 
 _NUMBERS = ("step", "evaluated", "seconds", "metrics", "baseline", "best_score", "threads")
 
 
-def capture_run(trainer: Trainer) -> dict[str, Any]:
+class Stateful(Protocol):
+    """A part whose state belongs into checkpoints."""
+
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...  # noqa: D102
+
+
+class Run(Protocol):
+    """What a training run must offer; it also has an attribute for each of `_NUMBERS`.
+
+    Attributes:
+        config: of the run.
+        parts: by the name under which a checkpoint holds their state.
+        position: among the samples.
+        steps: that are planned.
+        train_source: scenes that it learns from.
+        info: of the data set.
+    """
+
+    config: TrainConfig
+    parts: dict[str, Stateful]
+    position: Position
+    steps: int
+    train_source: SceneSource
+    info: DatasetInfo
+
+
+def capture_run(run: Run) -> dict[str, Any]:
     """All of a run: numbers, strings, tuples, dicts and tensors."""
     return {
-        **{name: part.state_dict() for name, part in trainer.parts.items()},
-        **{name: getattr(trainer, name) for name in _NUMBERS},
-        "steps": trainer.steps,
-        "position": dataclasses.asdict(trainer.position),
+        **{name: part.state_dict() for name, part in run.parts.items()},
+        **{name: getattr(run, name) for name in _NUMBERS},
+        "steps": run.steps,
+        "position": dataclasses.asdict(run.position),
         "random": random_states(),
-        "config": to_dict(trainer.config),
-        "info": dataclasses.asdict(trainer.info),
-        "scenes": len(trainer.train_source),
+        "config": to_dict(run.config),
+        "info": dataclasses.asdict(run.info),
+        "scenes": len(run.train_source),
     }
 
 
-def apply_run(trainer: Trainer, checkpoint: Checkpoint) -> None:
+def apply_run(run: Run, checkpoint: Checkpoint) -> None:
     """Put a trainer of the same configuration where the captured one was.
 
     The plan of steps is kept unless the configuration has another length now.
 
     Raises:
-        CheckpointError: something is missing or does not fit; `trainer` is of no use then.
+        CheckpointError: something is missing or does not fit; `run` is of no use then.
     """
     state = checkpoint.state
     try:
-        for name, part in trainer.parts.items():
+        for name, part in run.parts.items():
             part.load_state_dict(state[name])
         for name in _NUMBERS:
-            setattr(trainer, name, state[name])
-        trainer.position = Position(**state["position"])
-        run, before = trainer.config.run, state["config"]["run"]
-        if (run.steps, run.minutes) == (before["steps"], before["minutes"]):
-            trainer.steps = state["steps"]
+            setattr(run, name, state[name])
+        run.position = Position(**state["position"])
+        length, before = run.config.run, state["config"]["run"]
+        if (length.steps, length.minutes) == (before["steps"], before["minutes"]):
+            run.steps = state["steps"]
         set_random_states(state["random"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())

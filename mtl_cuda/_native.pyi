@@ -55,6 +55,18 @@ def dbscan_cpu(
     core: int,
     threads: int,
 ) -> None: ...
+def dbscan_workspace(count: int) -> int: ...
+def dbscan_cuda(
+    points: int,
+    count: int,
+    eps: float,
+    min_samples: int,
+    border: int,
+    labels: int,
+    core: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
 def optics_cpu(
     points: int,
     count: int,

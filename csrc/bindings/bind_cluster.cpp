@@ -12,6 +12,7 @@
 #include "cluster/optics.h"
 #if defined(MTL_HAS_CUDA)
 #include "cluster/cuda/cluster_instances.h"
+#include "cluster/cuda/dbscan.h"
 #endif
 
 namespace py = pybind11;
@@ -93,6 +94,20 @@ void bind_cuda(py::module_& module) {
       py::arg("tables"), py::arg("workspace"), py::arg("stream"),
       py::call_guard<py::gil_scoped_release>(),
       "Tables have MAX_CLUSTERS rows per image; found is [B] int32.");
+  module.def("dbscan_workspace", &dbscan_workspace, py::arg("count"));
+  module.def(
+      "dbscan_cuda",
+      [](uintptr_t points, int64_t count, double eps, int64_t min_samples, int border,
+         uintptr_t labels, uintptr_t core, uintptr_t workspace, uintptr_t stream) {
+        dbscan_cuda({reinterpret_cast<const double*>(points), nullptr, count},
+                    {eps, min_samples, static_cast<Border>(border)},
+                    reinterpret_cast<int32_t*>(labels), reinterpret_cast<bool*>(core),
+                    reinterpret_cast<void*>(workspace), reinterpret_cast<void*>(stream));
+      },
+      py::arg("points"), py::arg("count"), py::arg("eps"), py::arg("min_samples"),
+      py::arg("border"), py::arg("labels"), py::arg("core"), py::arg("workspace"),
+      py::arg("stream"), py::call_guard<py::gil_scoped_release>(),
+      "As dbscan_cpu, of addresses on the device.");
 }
 #endif
 

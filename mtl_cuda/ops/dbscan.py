@@ -1,11 +1,11 @@
-"""``torch.ops.mtl_cuda.dbscan``: schema, CPU kernel, fake kernel."""
+"""``torch.ops.mtl_cuda.dbscan``: schema, kernels, fake kernel."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from mtl_cuda.native import library
+from mtl_cuda.native import cuda_library, current_stream, library
 from mtl_cuda.ops.library import LIBRARY
 
 BORDERS = (
@@ -35,6 +35,29 @@ def _dbscan_cpu(points: Tensor, eps: float, min_samples: int, border: str) -> tu
         core.data_ptr(),
         torch.get_num_threads(),
     )
+    return labels, core
+
+
+@torch.library.impl("mtl_cuda::dbscan", "CUDA", lib=LIBRARY)
+def _dbscan_cuda(
+    points: Tensor, eps: float, min_samples: int, border: str
+) -> tuple[Tensor, Tensor]:
+    native = cuda_library()
+    given = points.to(torch.float64).contiguous()
+    labels, core = _dbscan_fake(points, eps, min_samples, border)
+    with torch.cuda.device(points.device):
+        workspace = points.new_empty(native.dbscan_workspace(len(points)), dtype=torch.uint8)
+        native.dbscan_cuda(
+            given.data_ptr(),
+            len(points),
+            eps,
+            min_samples,
+            BORDERS.index(border),
+            labels.data_ptr(),
+            core.data_ptr(),
+            workspace.data_ptr(),
+            current_stream(),
+        )
     return labels, core
 
 

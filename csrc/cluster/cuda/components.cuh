@@ -7,35 +7,9 @@
 #pragma once
 
 #include "cluster/cuda/image.cuh"
+#include "cluster/cuda/union_find.cuh"
 
 namespace mtl {
-
-// Parents change while they are read; an atomic sees them where plain loads may see a cache.
-__device__ __forceinline__ int32_t parent_of(const ClusterImage& image, int32_t cell) {
-  return atomicAdd(&image.parent[cell], 0);
-}
-
-__device__ __forceinline__ int32_t find_root(const ClusterImage& image, int32_t cell) {
-  int32_t parent = parent_of(image, cell);
-  while (parent != cell) {
-    const int32_t grandparent = parent_of(image, parent);
-    if (grandparent != parent) atomicMin(&image.parent[cell], grandparent);  // halves the path
-    cell = parent;
-    parent = grandparent;
-  }
-  return cell;
-}
-
-// The larger root becomes a child of the smaller; if it is no root any more, once more.
-__device__ __forceinline__ void unite(const ClusterImage& image, int32_t a, int32_t b) {
-  for (;;) {
-    a = find_root(image, a);
-    b = find_root(image, b);
-    if (a == b) return;
-    const int32_t larger = max(a, b), smaller = min(a, b);
-    if (atomicCAS(&image.parent[larger], larger, smaller) == larger) return;
-  }
-}
 
 // Calls visit(cell) for core cells within eps of this one: of each row and side those that stand
 // for all. `right`: on both sides, else at or left of the column.
@@ -62,17 +36,17 @@ __device__ __forceinline__ void for_core_neighbours(const ClusterImage& image, i
 __global__ void __launch_bounds__(kClusterThreads)
     unite_cores(const __grid_constant__ ClusterImage image) {
   const int64_t cell = thread_index();
-  if (cell >= image.cells() || parent_of(image, static_cast<int32_t>(cell)) < 0) return;
+  if (cell >= image.cells() || parent_of(image.parent, static_cast<int32_t>(cell)) < 0) return;
   for_core_neighbours<false>(
-      image, cell, [&](int32_t other) { unite(image, static_cast<int32_t>(cell), other); });
+      image, cell, [&](int32_t other) { unite(image.parent, static_cast<int32_t>(cell), other); });
 }
 
 // Core cells point to their roots, and roots get m(A). A thread per cell.
 __global__ void __launch_bounds__(kClusterThreads)
     flatten(const __grid_constant__ ClusterImage image) {
   const int64_t cell = thread_index();
-  if (cell >= image.cells() || parent_of(image, static_cast<int32_t>(cell)) < 0) return;
-  const int32_t root = find_root(image, static_cast<int32_t>(cell));
+  if (cell >= image.cells() || parent_of(image.parent, static_cast<int32_t>(cell)) < 0) return;
+  const int32_t root = find_root(image.parent, static_cast<int32_t>(cell));
   atomicMin(&image.parent[cell], root);
   atomicMin(&image.counts[root], image.first[cell]);
 }

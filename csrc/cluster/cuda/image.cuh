@@ -5,11 +5,11 @@
 #pragma once
 
 #include "cluster/cuda/cluster_instances.h"
+#include "cluster/cuda/threads.cuh"
 #include "common/cuda/element.cuh"
 
 namespace mtl {
 
-constexpr int kClusterThreads = 256;
 constexpr double kVoteUnit = 65536, kProbabilityUnit = 1 << 30;
 
 using Sum = unsigned long long;  // of signed numbers as well: sums wrap around
@@ -66,10 +66,6 @@ struct ClusterImage {
 };
 
 constexpr int32_t kNobody = 0x7f7f7f7f;  // more than any pixel; a memset of 0x7f
-
-__device__ __forceinline__ int64_t thread_index() {
-  return int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-}
 
 // Clusters to work on: none where they are too many.
 __device__ __forceinline__ int32_t clusters_of(const ClusterImage& image) {

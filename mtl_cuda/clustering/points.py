@@ -35,11 +35,13 @@ def dbscan(
     least ``min_samples`` neighbours. Core points joined by neighbourhood are a cluster. With
     ``border="dbscan"`` the labels and core points are those of ``sklearn.cluster.DBSCAN`` with
     ``algorithm="kd_tree"``, numbers included. Distances are compared in float64, squared. Results
-    are the same bits for every number of threads.
+    are the same bits for every number of threads and on CUDA devices. There the core points come
+    as indices at the price of one synchronisation (``torch.ops.mtl_cuda.dbscan`` gives a mask
+    without).
 
     Args:
-        points: [N,2] float32 or float64 tensor on the CPU (``torch.from_numpy`` takes an array);
-            other devices are refused. Points with NaN or infinity are noise and nobody's neighbour.
+        points: [N,2] float32 or float64 tensor on the CPU (``torch.from_numpy`` takes an array) or
+            a CUDA device. Points with NaN or infinity are noise and nobody's neighbour.
         eps: the radius of a neighbourhood, in the points' unit; 1e-150 to 1e150.
         min_samples: points, at least 1, that a core point has within ``eps``, itself counted.
         border: where a point goes that is no core point but has some within ``eps``, which may be
@@ -52,9 +54,9 @@ def dbscan(
     Raises:
         TypeError: ``points`` is no tensor of a supported type, or ``min_samples`` no integer.
         ValueError: another shape, or a number out of its range.
-        NotImplementedError: the points are not on the CPU.
+        NotImplementedError: the points are neither on the CPU nor on a CUDA device.
     """
-    check_points(points)
+    check_points(points, ("cpu", "cuda"))
     check_radius(eps, "eps")
     check_samples(min_samples, "min_samples")
     if border not in op.BORDERS:
@@ -63,17 +65,18 @@ def dbscan(
     return DbscanResult(labels.long(), core.nonzero().flatten())
 
 
-def check_points(points: object) -> None:
-    """Refuse what is no [N,2] of floats on the CPU."""
+def check_points(points: object, devices: tuple[str, ...] = ("cpu",)) -> None:
+    """Refuse what is no [N,2] of floats on a device of these types."""
     tensor = checks.check_tensor(points, "points")
     checks.check_dtype(tensor, (torch.float64, torch.float32), "points")
     if tensor.dim() != 2 or tensor.shape[1] != 2:
         raise ValueError(f"points: expected [N,2], got {list(tensor.shape)}")
     if len(tensor) > MAX_POINTS:
         raise ValueError(f"points: expected at most 2**30, got {len(tensor)}")
-    if tensor.device.type != "cpu":
+    if tensor.device.type not in devices:
         raise NotImplementedError(
-            f"points: expected a tensor on the CPU, got one on {tensor.device}; move it with .cpu()"
+            f"points: expected a tensor on one of {list(devices)}, got one on {tensor.device}; "
+            "move it with .cpu()"
         )
 
 

@@ -4,11 +4,10 @@
 // Nothing waits for the host. Deterministic: sorts are stable, and what is decided by atomics (the
 // roots of sets, which are their smallest members) does not depend on their order. Compiled without
 // fused multiply-adds, as on the CPU.
-#include "cluster/cuda/dbscan.h"
-
 #include <algorithm>
 #include <limits>
 
+#include "cluster/cuda/dbscan.h"
 #include "cluster/cuda/point_clusters.cuh"
 #include "cluster/cuda/point_order.cuh"
 
@@ -118,8 +117,8 @@ class Launches {
 
   // An even number of passes: the result is where the keys were.
   void sort() {
-    SortPass pass = {work_.sorted, work_.spare, work_.digits, work_.count,
-                     parts_of(work_.count, kSortTile), 0};
+    SortPass pass = {
+        work_.sorted, work_.spare, work_.digits, work_.count, parts_of(work_.count, kSortTile), 0};
     for (; pass.shift < 64; pass.shift += 8) {
       run_blocks(count_digits, pass.tiles, pass);
       scan(pass.counts, kDigits * pass.tiles);

@@ -37,9 +37,7 @@ __global__ void __launch_bounds__(kClusterThreads)
           count += work.mass[node];
           return false;
         },
-        [&](int64_t j) {
-          count += squared_distance(point, work.points[j]) <= work.squared_eps;
-        });
+        [&](int64_t j) { count += squared_distance(point, work.points[j]) <= work.squared_eps; });
   }
   work.core[work.sorted.indices[own]] = count >= work.min_samples;
 }

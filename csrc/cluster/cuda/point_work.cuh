@@ -25,11 +25,11 @@ struct PointWork {
   double eps, squared_eps;
   int64_t min_samples;
   Border border;
-  int32_t leaves;      // a power of two
-  uint32_t widest;     // gaps between columns are cut to this many
-  int32_t* labels;     // [count], by index
-  bool* core;          // [count], by index
-  Keyed sorted, spare;  // [count]; at last sorted.indices are those of the places
+  int32_t leaves;        // a power of two
+  uint32_t widest;       // gaps between columns are cut to this many
+  int32_t* labels;       // [count], by index
+  bool* core;            // [count], by index
+  Keyed sorted, spare;   // [count]; at last sorted.indices are those of the places
   uint32_t* columns[2];  // [count], by index: of x and of y
   uint32_t* numbers;     // [count]: gaps, then labels of roots
   PlacedPoint* points;   // [count], by place

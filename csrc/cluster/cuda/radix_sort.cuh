@@ -65,7 +65,7 @@ __device__ __forceinline__ void for_rounds(const SortPass& pass, const Visit& vi
 __global__ void __launch_bounds__(kClusterThreads)
     move_keys(const __grid_constant__ SortPass pass) {
   constexpr int kWarps = kClusterThreads / kWarp;
-  MTL_SHARED(uint32_t, next, kWarps * kDigits);  // where a warp's next key of a digit goes
+  MTL_SHARED(uint32_t, next, kWarps* kDigits);  // where a warp's next key of a digit goes
   for (int w = 0; w < kWarps; ++w) next[w * kDigits + threadIdx.x] = 0;
   __syncthreads();
   uint32_t* own = next + threadIdx.x / kWarp * kDigits;

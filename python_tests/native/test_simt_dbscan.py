@@ -155,4 +155,4 @@ def test_memory() -> None:
 def test_under_sanitizers(sanitizer: str) -> None:
     if ACTIVE_SANITIZER:
         pytest.skip("runs under one already")
-    run_tests_sanitized(__file__, sanitizer, "every_schedule or border_points")
+    run_tests_sanitized(__file__, sanitizer, "every_schedule")

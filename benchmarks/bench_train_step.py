@@ -23,13 +23,13 @@ from torch import Tensor
 
 from mtl_cuda.commands.demo import demo_config
 from mtl_cuda.engine.build import build_network
-from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
+from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task, Task
 
 
 def training_steps(batch: int, size: tuple[int, int]) -> dict[str, Callable[[], Tensor]]:
     """A step by name; all with the same weights and targets."""
     config = demo_config(Path(), Path(), 1.0, 0)
-    tasks = {
+    tasks: dict[str, Task] = {
         "semantic": CrossEntropyTask(19),
         "instance": InstanceOffsetTask(),
         "depth": L1Task(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from mtl_cuda.data.normalise import normalise
+from mtl_cuda.data.scene import Scene
 from mtl_cuda.data.source import SceneSource
 from mtl_cuda.data.transforms import Transform
 
@@ -30,19 +32,26 @@ class SceneSamples(Dataset[dict[str, Any]]):
         source: where scenes come from.
         transform: for example `TrainTransform`; every random number from the given generator.
         seed: not negative.
+        skip_bad: how many damaged samples may be replaced, each by the next whole one, with a
+            warning: one broken file among thousands then does not end a long run.
 
     Raises:
-        ValueError: `seed` is negative.
+        ValueError: `seed` or `skip_bad` is negative.
     """
 
-    def __init__(self, source: SceneSource, transform: Transform, seed: int = 0) -> None:
-        if seed < 0:
-            raise ValueError(f"seed must not be negative, got {seed}")
+    def __init__(
+        self, source: SceneSource, transform: Transform, seed: int = 0, skip_bad: int = 0
+    ) -> None:
+        for name, value in (("seed", seed), ("skip_bad", skip_bad)):
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
         self._source = source
         self._transform = transform
         self._seed = seed
-        # In shared memory: persistent workers hold copies of this object and must see the change.
+        self._skip_bad = skip_bad
+        # In shared memory: workers hold copies of this object and must see the others' changes.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._bad = torch.zeros(len(source), dtype=torch.bool).share_memory_()
 
     @property
     def source(self) -> SceneSource:
@@ -59,6 +68,11 @@ class SceneSamples(Dataset[dict[str, Any]]):
             raise ValueError(f"epoch must not be negative, got {epoch}")
         self._epoch.fill_(epoch)
 
+    @property
+    def skipped(self) -> list[int]:
+        """Indices of the samples that were found damaged, by any worker."""
+        return self._bad.nonzero().flatten().tolist()
+
     def __len__(self) -> int:
         return len(self._source)
 
@@ -67,14 +81,11 @@ class SceneSamples(Dataset[dict[str, Any]]):
 
         Raises:
             IndexError: there is no such sample.
-            SampleError: a file of it is missing or damaged.
+            SampleError: a file of it is missing or damaged, and no more may be skipped.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} is outside 0..{len(self) - 1}")
-        try:
-            scene = self._source.scene(index)
-        except (OSError, ValueError) as error:
-            raise SampleError(f"sample {index} of {self._source.info.name}: {error}") from error
+        scene = self._whole_scene(index)
         key = (self._seed, int(self._epoch), index)
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
         scene = self._transform(scene, generator)
@@ -86,3 +97,21 @@ class SceneSamples(Dataset[dict[str, Any]]):
             "name": scene.name,
             "index": index,
         }
+
+    def _whole_scene(self, index: int) -> Scene:
+        """The scene at `index`, or the next one that is whole."""
+        while True:
+            try:
+                return self._source.scene(index)
+            except (OSError, ValueError) as error:
+                message = f"sample {index} of {self._source.info.name}: {error}"
+                known = bool(self._bad[index])
+                self._bad[index] = True
+                count = int(self._bad.sum())
+                if count > self._skip_bad or count == len(self):
+                    whole = len(self) - count
+                    also = f" ({count} damaged samples, {whole} whole)" if count > 1 else ""
+                    raise SampleError(message + also) from error
+                if not known:
+                    warnings.warn(f"{message}: skipped, {count} so far", stacklevel=2)
+            index = (index + 1) % len(self)

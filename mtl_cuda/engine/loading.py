@@ -68,7 +68,7 @@ def training_batches(
             f"data.batch_size: {data.batch_size} scenes per batch, but {data.root} has only "
             f"{len(source)} in split {data.train_split!r}"
         )
-    samples = SceneSamples(source, _train_transform(source, data), seed)
+    samples = SceneSamples(source, _train_transform(source, data), seed, data.skip_bad)
     order = EpochOrder(len(samples), seed)
     workers = _worker_count(data.workers)
     loader = DataLoader(
@@ -79,6 +79,7 @@ def training_batches(
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=_start_worker,
+        timeout=data.timeout if workers else 0,
         pin_memory=torch.cuda.is_available(),
         generator=_own_generator(),
     )
@@ -86,7 +87,7 @@ def training_batches(
     while True:
         samples.set_epoch(position.epoch)
         order.epoch, order.start = position.epoch, position.batch * data.batch_size
-        for batch in loader:
+        for batch in _within(data.timeout, loader):
             position.batch += 1
             yield batch
         position.epoch, position.batch = position.epoch + 1, 0
@@ -94,18 +95,21 @@ def training_batches(
 
 def evaluation_batches(
     source: SceneSource, data: DataConfig, limit: int | None = None
-) -> DataLoader[Batch]:
+) -> Iterator[Batch]:
     """Samples in order without augmentation; at most `limit` of them, spread over all."""
     samples = evaluation_samples(source)
-    return DataLoader(
+    workers = _worker_count(data.workers)
+    loader = DataLoader(
         samples,
         data.eval_batch_size,
         sampler=spread(len(samples), limit),
-        num_workers=_worker_count(data.workers),
+        num_workers=workers,
         worker_init_fn=_start_worker,
+        timeout=data.timeout if workers else 0,
         pin_memory=torch.cuda.is_available(),
         generator=_own_generator(),
     )
+    return _within(data.timeout, loader)
 
 
 def evaluation_samples(source: SceneSource) -> SceneSamples:
@@ -135,6 +139,19 @@ def _train_transform(source: SceneSource, data: DataConfig) -> TrainTransform:
     return TrainTransform(
         crop_size, source.info.depth_unit, data.scale_range, data.flip_probability, data.jitter
     )
+
+
+def _within(seconds: float, loader: DataLoader[Batch]) -> Iterator[Batch]:
+    """The batches of a loader; a worker that hangs is told by the name of the key."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "timed out" not in str(error):
+            raise
+        raise RuntimeError(
+            f"data.timeout: expected a batch within {seconds:g} s, and no worker gave one: a file "
+            "system that hangs, or too little time for what a batch takes to load"
+        ) from error
 
 
 def _worker_count(wanted: int) -> int:

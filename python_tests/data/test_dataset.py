@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,50 @@ def test_damaged_file_names_sample_and_file(tmp_path: Path, workers: int) -> Non
         dataset[1]
 
 
+def camvid_with_damage(root: Path, damaged: str) -> CamVidDataset:
+    """Four scenes, each of its own grey; those named are damaged."""
+    (root / "train").mkdir()
+    for number, name in enumerate("abcd"):
+        write_png(root / "train" / f"{name}.png", np.full((4, 4, 3), 10 * number, np.uint8))
+    for name in damaged:
+        (root / "train" / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return CamVidDataset(root, "train")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_damaged_samples_are_replaced_and_counted(tmp_path: Path, workers: int) -> None:
+    dataset = SceneSamples(camvid_with_damage(tmp_path, "cd"), EvalTransform(), skip_bad=2)
+    loader = DataLoader(dataset, num_workers=workers, timeout=60 * workers)
+    for _ in range(2):  # known ones are counted once
+        if workers:
+            names = [batch["name"][0] for batch in loader]
+        else:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                names = [batch["name"][0] for batch in loader]
+            assert len(caught) in (0, 2)
+            assert all("skipped" in str(warning.message) for warning in caught)
+        assert names == ["a", "b", "a", "a"]
+    assert dataset.skipped == [2, 3]
+
+
+def test_one_damaged_sample_too_many_is_an_error(tmp_path: Path) -> None:
+    dataset = SceneSamples(camvid_with_damage(tmp_path, "bd"), EvalTransform(), skip_bad=1)
+    with pytest.warns(UserWarning, match="sample 1 of camvid"):
+        assert dataset[1]["name"] == "c"
+    with pytest.raises(SampleError, match=r"sample 3 .*2 damaged samples"):
+        dataset[3]
+
+
+def test_all_damaged_samples_end_in_an_error(tmp_path: Path) -> None:
+    dataset = SceneSamples(camvid_with_damage(tmp_path, "abcd"), EvalTransform(), skip_bad=4)
+    with (
+        pytest.warns(UserWarning, match="skipped"),
+        pytest.raises(SampleError, match="4 damaged samples, 0 whole"),
+    ):
+        dataset[0]
+
+
 def test_impossible_arguments() -> None:
     dataset = samples()
     for index in (-1, 6):
@@ -157,6 +202,8 @@ def test_impossible_arguments() -> None:
         dataset.set_epoch(-1)
     with pytest.raises(ValueError, match="seed"):
         samples(seed=-1)
+    with pytest.raises(ValueError, match="skip_bad"):
+        SceneSamples(Noise(), EvalTransform(), skip_bad=-1)
 
 
 def test_normalised_pictures_come_back() -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import islice
 
+import pytest
 import torch
 
+from mtl_cuda.data import CITYSCAPES_INFO, Scene
 from mtl_cuda.engine.build import open_source
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.loading import EpochOrder, evaluation_batches, to_device, training_batches
@@ -51,3 +54,25 @@ def test_names_stay_behind(tiny: Callable[..., TrainConfig]) -> None:
     batch = next(iter(evaluation_batches(open_source(config, "val"), config.data)))
     moved = to_device(batch, torch.device("cpu"))
     assert set(moved) == {"image", "semantic", "instance", "depth", "index"}
+
+
+class Hanging:
+    """Scenes that come late, as from a file system that hangs."""
+
+    info = CITYSCAPES_INFO
+
+    def __len__(self) -> int:
+        return 4
+
+    def scene(self, index: int) -> Scene:
+        time.sleep(1.5)
+        raise OSError("too late")
+
+
+def test_a_worker_that_takes_too_long_is_told(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny()
+    config.data.workers, config.data.timeout = 1, 0.5
+    with pytest.raises(RuntimeError, match=r"data\.timeout: .*within 0\.5 s"):
+        next(training_batches(Hanging(), config.data, 0))
+    with pytest.raises(RuntimeError, match=r"data\.timeout"):
+        next(iter(evaluation_batches(Hanging(), config.data)))

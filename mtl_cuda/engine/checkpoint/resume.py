@@ -13,6 +13,8 @@ _FREE = {
     "data.root",
     "data.workers",
     "data.eval_batch_size",
+    "data.timeout",
+    "data.skip_bad",
     "model.pretrained_backbone",
     "instances",
     "run.out",

@@ -22,7 +22,14 @@ def check_config(config: TrainConfig) -> None:
     _check_weighting(config.loss)
     for key in ("data.batch_size", "data.eval_batch_size", "run.steps", "run.log_every"):
         _check(config, key, lambda value: value >= 1, "at least 1")
-    for key in ("data.workers", "run.panels", "run.seed", "optim.weight_decay"):
+    for key in (
+        "data.workers",
+        "data.timeout",
+        "data.skip_bad",
+        "run.panels",
+        "run.seed",
+        "optim.weight_decay",
+    ):
         _check(config, key, lambda value: value >= 0, "at least 0")
     for key in (
         "run.eval_every",

@@ -31,6 +31,10 @@ class DataConfig:
         batch_size: scenes per training step.
         eval_batch_size: scenes per step of evaluation.
         workers: processes that load scenes, at most one per core; 0 loads in the main process.
+        timeout: seconds to wait for a worker's batch before the run ends with an error; 0 waits
+            for ever.
+        skip_bad: damaged training samples that may be left out, with a warning each; one more ends
+            the run.
     """
 
     root: str
@@ -47,6 +51,8 @@ class DataConfig:
     batch_size: int = 8
     eval_batch_size: int = 4
     workers: int = 2
+    timeout: float = 60.0
+    skip_bad: int = 0
 
 
 @dataclass

@@ -161,6 +161,17 @@ def test_more_clusters_than_rows_are_counted_and_dropped() -> None:
     assert not found["ids"].any()
 
 
+def test_a_cluster_of_more_cells_than_rows_is_one() -> None:
+    """Only the first voter of a cluster opens a row for it, not that of each of its cells."""
+    if ACTIVE_SANITIZER:
+        pytest.skip("too many threads for a sanitizer")
+    set_schedule(library(), SCHEDULES[0])
+    offsets = np.zeros((1, 2, 130, 130), np.float32)
+    found = cluster("device", offsets, np.full((1, 130, 130), 11), min_samples=1)
+    assert found["found"].tolist() == [1]
+    assert (found["ids"] == 1).all()
+
+
 def test_nothing_to_find() -> None:
     set_schedule(library(), SCHEDULES[0])
     offsets, semantic, _ = votes(2)

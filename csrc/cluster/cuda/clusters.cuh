@@ -16,7 +16,7 @@ __device__ __forceinline__ int32_t root_of(const ClusterImage& image, int64_t pi
   return keeps_border(image.border, pixel, image.counts[root]) ? root : -1;
 }
 
-// Each cluster is opened by its head, in no particular order. A thread per pixel.
+// Each cluster is opened by its head, the pixel m(A), in no particular order. A thread per pixel.
 __global__ void __launch_bounds__(kClusterThreads)
     open_clusters(const __grid_constant__ ClusterImage image) {
   const int64_t pixel = thread_index();
@@ -40,7 +40,6 @@ __global__ void __launch_bounds__(kClusterThreads)
   for (int32_t j = 0; j < clusters; ++j) rank += image.keys[j] < key;
   const int32_t head = static_cast<int32_t>(key & 0xffffffffu);
   ClusterRow& row = image.rows[rank];
-  row.head = head;
   row.group = static_cast<int32_t>(key >> 32);
   row.first_pixel = kNobody;
   image.left[image.parent[image.place[head]]] = rank;

@@ -18,7 +18,6 @@ struct ClusterRow {
   Sum votes, sum_x, sum_y;  // in 1/kVoteUnit
   Sum pixels, near, probability;
   double x, y;
-  int32_t head;  // the first pixel that votes for a core point of the cluster: its m(A)
   int32_t group;
   int32_t class_place;  // in thing_classes
   int32_t first_pixel;
@@ -48,8 +47,8 @@ struct ClusterImage {
   int32_t* first;     // [cells]: the first pixel that votes for it; kNobody: none
   int32_t* parent;    // [cells]: of core cells, see components.cuh; else -1, or -2 - a root
   int32_t* left;      // [cells]: column of the core cell at or before; then, at roots, the cluster
-  Sum* keys;          // [kMaxClusters]: group and head, in the order of their discovery
-  ClusterRow* rows;   // [kMaxClusters], by group and head
+  Sum* keys;          // [kMaxClusters]: group and m(A), in the order of their discovery
+  ClusterRow* rows;   // [kMaxClusters], by group and m(A)
   Span* spans;        // [classes]: rows of each group
   int32_t* in_class;  // [kMaxClusters, classes]: pixels, where classes are elected
   int32_t* found;     // clusters; may exceed kMaxClusters

@@ -1,13 +1,17 @@
 """Clustering of votes against scikit-learn and dense grouping: time and memory.
 
-    python benchmarks/bench_clustering.py [--votes 10000 100000 1000000] [--limit 60] [--json FILE]
+    python benchmarks/bench_clustering.py [--votes 10000 200000 2000000] [--limit 60] [--json FILE]
     python benchmarks/bench_clustering.py --device cuda [--json FILE]
 
 Votes of 60 instances on a 2048 x 1024 image: each votes within about 2.5 pixels of its centre, one
-in ten anywhere. DBSCAN and the labels of OPTICS at eps = 3. A candidate is timed no further once a
-call of it took more than `--limit` seconds. Dense grouping gives each vote the nearest of 60 known
-centres through the matrix of all distances, as Panoptic-DeepLab's grouping does: it needs the
-centres from elsewhere, and is here for the cost of that step alone.
+in ten anywhere; eps = 3, min_samples a 5000th of the votes. Then adversaries. The first call of
+each candidate runs in a process of its own, where its memory is measured, and is ended after
+`--limit` seconds or 8 GiB; those that are quick enough are then timed in turn. The rivals:
+
+- scikit-learn's DBSCAN and OPTICS, whose labels are the same;
+- fast_hdbscan, another algorithm for the same purpose, with eps as its cluster_selection_epsilon;
+- dense grouping as in Panoptic-DeepLab (dense_grouping.py): its centres come from a heatmap that a
+  network would have to predict, here of an image with one pixel per vote.
 
 Instances of an image: 1024 x 2048 pixels of eight thing classes, 128 blocks whose pixels vote
 within a pixel of their middles. This part alone runs on a CUDA device, where the time is the
@@ -18,73 +22,64 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import common
-import numpy as np
+import dense_grouping
 import torch
+from bounded_call import first_call
+from clustering_cases import ADVERSARIES, EPS, HEIGHT, WIDTH, Case, make_case
 from torch import Tensor
 
 import mtl_cuda
 
-EPS, INSTANCES, HEIGHT, WIDTH = 3.0, 60, 1024, 2048
 
-
-def make_votes(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Votes [N,2] float64 and the centres [60,2] that most of them mean."""
-    rng = np.random.default_rng(seed)
-    centres = rng.uniform(0, 1, (INSTANCES, 2)) * [WIDTH, HEIGHT]
-    votes = centres[rng.integers(0, INSTANCES, count)] + rng.normal(0, 2.5, (count, 2))
-    astray = rng.random(count) < 0.1
-    votes[astray] = rng.uniform(0, 1, (int(astray.sum()), 2)) * [WIDTH, HEIGHT]
-    return torch.from_numpy(votes), torch.from_numpy(centres)
-
-
-def adversaries() -> dict[str, tuple[Tensor, float, int]]:
-    """Votes that take minutes where crowded cells are compared pair by pair."""
-    rng = np.random.default_rng(1)
-    along = rng.uniform(-0.3, 0.3, 500_000)
-    arc = np.stack([np.cos(along), np.sin(along)], axis=1) * (1 + 1e-9)
-    lines = [np.stack([np.full(500_000, x), along], axis=1) for x in (0.0, 1 + 1e-9)]
-    dense, sparse = rng.normal(0, 0.01, (500_000, 2)), rng.uniform(-1.2, 1.2, (20_000, 2))
-    clump = rng.normal(0, 1e-11, (500_000, 2))
-    cases: dict[str, tuple[np.ndarray, float, int]] = {
-        "a million votes in one place": (np.full((1_000_000, 2), 3.3), 1.0, 10),
-        "two dense lines just beyond eps": (np.concatenate(lines), 1.0, 10),
-        "a dense arc just beyond eps": (np.concatenate([arc, clump]), 1.0, 10),
-        "sparse beside dense": (np.concatenate([dense, sparse]), 1.0, 510_000),
-        "huge eps": (rng.uniform(0, 2000, (1_000_000, 2)), 1e6, 10),
-        "huge min_samples": (rng.uniform(0, 100, (500_000, 2)), 30.0, 141_000),
+def _ours(case: Case) -> dict[str, Callable[[], object]]:
+    votes, places = case.votes, case.votes.round()
+    settings = case.eps, case.min_samples
+    return {
+        "dbscan": lambda: mtl_cuda.dbscan(votes, *settings),
+        "dbscan, votes rounded to pixels": lambda: mtl_cuda.dbscan(places, *settings),
+        "optics labels (border='optics')": lambda: mtl_cuda.dbscan(votes, *settings, "optics"),
+        "optics": lambda: mtl_cuda.optics(votes, case.min_samples, case.eps, "dbscan"),
     }
-    return {name: (torch.from_numpy(p), eps, least) for name, (p, eps, least) in cases.items()}
 
 
-def candidates(votes: Tensor, centres: Tensor, least: int) -> dict[str, Callable[[], object]]:
-    """What is compared, slowest last."""
-    array = votes.numpy()
-    places = votes.round()
+def _rivals(case: Case) -> dict[str, Callable[[], object]]:
+    array, least = case.votes.numpy(), case.min_samples
     calls: dict[str, Callable[[], object]] = {
-        "dbscan": lambda: mtl_cuda.dbscan(votes, EPS, least),
-        "dbscan, votes rounded to pixels": lambda: mtl_cuda.dbscan(places, EPS, least),
-        "optics labels (border='optics')": lambda: mtl_cuda.dbscan(votes, EPS, least, "optics"),
-        "optics": lambda: mtl_cuda.optics(votes, least, EPS, "dbscan"),
-        "dense grouping": lambda: torch.cdist(votes.float(), centres.float()).argmin(dim=1),
+        "dense grouping": lambda: dense_grouping.group(case.heatmap, case.scaled, case.classes)
     }
-    try:
+    if find_spec("fast_hdbscan"):
+        from fast_hdbscan import HDBSCAN
+
+        hdbscan = HDBSCAN(
+            min_cluster_size=least, min_samples=least, cluster_selection_epsilon=case.eps
+        )
+        calls["fast_hdbscan"] = lambda: hdbscan.fit(array)
+    if find_spec("sklearn"):
         from sklearn.cluster import DBSCAN, OPTICS
-    except ImportError:
-        return calls
-    calls["scikit-learn DBSCAN"] = DBSCAN(eps=EPS, min_samples=least, n_jobs=-1).fit
-    calls["scikit-learn OPTICS"] = OPTICS(
-        min_samples=least, max_eps=EPS, cluster_method="dbscan", algorithm="kd_tree"
-    ).fit
-    return {name: _with_array(call, array) for name, call in calls.items()}
+
+        dbscan = DBSCAN(eps=case.eps, min_samples=least, n_jobs=-1)
+        calls["scikit-learn DBSCAN"] = lambda: dbscan.fit(array)
+        optics = OPTICS(
+            min_samples=least, max_eps=case.eps, cluster_method="dbscan", algorithm="kd_tree"
+        )
+        calls["scikit-learn OPTICS"] = lambda: optics.fit(array)
+    return calls
 
 
-def _with_array(call: Callable[..., object], array: np.ndarray) -> Callable[[], object]:
-    return (lambda: call(array)) if hasattr(call, "__self__") else call
+def candidates(case: Case) -> dict[str, Callable[[], object]]:
+    """What is compared, slowest last."""
+    return _ours(case) | _rivals(case)
+
+
+def prepare(key: int | str, name: str) -> Callable[[], object]:
+    """A candidate's call on a case, after one on few votes: some compile themselves first."""
+    candidates(make_case(1000))[name]()
+    return candidates(make_case(key))[name]
 
 
 def make_image(device: str) -> tuple[Tensor, Tensor]:
@@ -138,57 +133,53 @@ def _device_time(call: Callable[[], object], rounds: int) -> common.Timing:
     return common.summary(taken[2:])
 
 
-def measure(
-    calls: dict[str, Callable[[], object]], rounds: int, limit: float
-) -> dict[str, common.Timing]:
-    """Medians of rounds in turn; candidates over the limit keep their first time."""
-    first = {}
-    for name, call in calls.items():
-        begin = time.perf_counter()
-        call()
-        first[name] = time.perf_counter() - begin
-    quick = {name: call for name, call in calls.items() if first[name] * rounds < limit}
-    slow = {name: common.summary([first[name]]) for name in calls if name not in quick}
-    return common.time_in_turn(quick, rounds=rounds, warm_up=0) | slow
-
-
-def bench_votes(arguments: argparse.Namespace, results: dict[str, object]) -> None:
-    """Votes of each number, then the adversaries."""
-    for count in arguments.votes:
-        votes, centres = make_votes(count)
-        least = max(5, count // 5000)
-        calls = {
-            name: call
-            for name, call in candidates(votes, centres, least).items()
-            if not name.startswith(tuple(arguments.skip))
-        }
-        extra = common.peak_extra_bytes(lambda: mtl_cuda.dbscan(votes, EPS, least))  # noqa: B023
-        print(f"{count} votes, min_samples = {least}; dbscan: {extra / count:.0f} bytes per vote")
-        timings = measure(calls, arguments.rounds, arguments.limit)
-        for name, timing in timings.items():
-            print(f"  {name:35s} {timing}")
-        results[str(count)] = {name: vars(timing) for name, timing in timings.items()}
-        results[f"{count} bytes per vote"] = extra / count
-    print("adversarial votes, dbscan")
-    for name, (votes, eps, least) in adversaries().items():
-        calls = {name: lambda: mtl_cuda.dbscan(votes, eps, least)}  # noqa: B023
-        timing = measure(calls, arguments.rounds, arguments.limit)[name]
-        print(f"  {name:35s} {timing}")
-        results[name] = vars(timing)
+def bench_case(key: int | str, arguments: argparse.Namespace) -> dict[str, object]:
+    """The first call of each candidate, bounded; then those quick enough in turn."""
+    case = make_case(key)
+    chosen = {name: call for name, call in candidates(case).items() if name not in arguments.skip}
+    count = len(case.votes)
+    print(f"{key}: {count} votes, eps = {case.eps:g}, min_samples = {case.min_samples}")
+    first = {name: first_call(prepare, (key, name), arguments.limit) for name in chosen}
+    quick = {
+        name: chosen[name]
+        for name, answer in first.items()
+        if not isinstance(answer, str) and answer[0] * arguments.rounds < arguments.limit
+    }
+    timings = common.time_in_turn(quick, rounds=arguments.rounds, warm_up=1)
+    rows: dict[str, object] = {}
+    for name, answer in first.items():
+        if isinstance(answer, str):
+            rows[name] = {"not done": answer}
+            print(f"  {name:35s} {answer}", flush=True)
+            continue
+        seconds, extra = answer
+        timing = timings.get(name, common.summary([seconds]))
+        calls = arguments.rounds if name in timings else 1
+        rows[name] = vars(timing) | {"calls": calls, "bytes per vote": extra / count}
+        print(f"  {name:35s} {timing}  {extra / count:8.0f} bytes per vote", flush=True)
+    return {"votes": count, "eps": case.eps, "min_samples": case.min_samples, **rows}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--votes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    sizes = [10_000, 50_000, 200_000, 1_000_000, 2_000_000]
+    parser.add_argument("--votes", type=int, nargs="*", default=sizes)
+    parser.add_argument("--adversaries", nargs="*", choices=ADVERSARIES, default=ADVERSARIES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds per candidate and size")
-    parser.add_argument("--skip", nargs="*", default=[], help="candidates whose names start so")
+    parser.add_argument(
+        "--limit", type=float, default=60.0, help="seconds of a candidate's first call"
+    )
+    parser.add_argument("--skip", nargs="*", default=[], help="names of candidates")
     parser.add_argument("--json", help="file for the results")
     arguments = parser.parse_args()
     results: dict[str, object] = {}
+    for package in ("fast_hdbscan", "sklearn"):
+        if not find_spec(package):
+            print(f"{package} is not installed: skipped")
     if arguments.device == "cpu":
-        bench_votes(arguments, results)
+        for key in (*arguments.votes, *arguments.adversaries):
+            results[str(key)] = bench_case(key, arguments)
     print("instances of one image of 1024 x 2048")
     for name, timing in bench_instances(arguments.device, arguments.rounds).items():
         print(f"  {name:35s} {timing}")

@@ -160,6 +160,12 @@ def bench_case(key: int | str, arguments: argparse.Namespace) -> dict[str, objec
     return {"votes": count, "eps": case.eps, "min_samples": case.min_samples, **rows}
 
 
+def save(results: dict[str, object], path: str | None) -> None:
+    """Case by case, since a run may be ended early."""
+    if path:
+        common.write_results(path, results)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     sizes = [10_000, 50_000, 200_000, 1_000_000, 2_000_000]
@@ -180,12 +186,12 @@ def main() -> None:
     if arguments.device == "cpu":
         for key in (*arguments.votes, *arguments.adversaries):
             results[str(key)] = bench_case(key, arguments)
+            save(results, arguments.json)
     print("instances of one image of 1024 x 2048")
     for name, timing in bench_instances(arguments.device, arguments.rounds).items():
         print(f"  {name:35s} {timing}")
         results[f"instances, {name}"] = vars(timing)
-    if arguments.json:
-        common.write_results(arguments.json, results)
+    save(results, arguments.json)
 
 
 if __name__ == "__main__":

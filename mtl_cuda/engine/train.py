@@ -173,7 +173,7 @@ class Trainer:
         Raises:
             NonFiniteLossError: before any weight is changed.
         """
-        row = self.learner.learn(batch, self.step, self.steps)
+        row = self.learner.learn([batch], self.step, self.steps)
         self.step += 1
         if self.step % (len(self.train_source) // self.config.data.batch_size) == 0:
             self.criterion.end_epoch()

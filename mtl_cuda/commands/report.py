@@ -90,7 +90,7 @@ def format_metrics(rows: Sequence[MetricRow]) -> str:
 def _validation_panels(trainer: Trainer) -> Panels:
     samples = evaluation_samples(trainer.val_source)
     chosen = spread(len(samples), trainer.config.run.panels)
-    trainer.network.eval()
+    trainer.learner.predictor.eval()
     return [_sample_panel(trainer, samples, index) for index in chosen]
 
 
@@ -101,13 +101,13 @@ def _sample_panel(
     image = denormalise(sample["image"])
     info, tasks = trainer.info, trainer.criterion.tasks
     instances = trainer.config.instances if has_segments(info, tasks) else None
-    maps = predict_image(trainer.network, image, info, None, trainer.device, instances)
+    maps = predict_image(trainer.learner.predictor, image, info, None, trainer.device, instances)
     targets = {task: sample[task].numpy() for task in tasks}
     return sample["name"], panel(image, maps, info, targets)
 
 
 def _how_long(trainer: Trainer, result: TrainResult) -> str:
-    batch = trainer.config.data.batch_size
+    batch = trainer.config.data.batch_size * trainer.config.optim.accumulate
     return (
         f"Trained for {result.steps} steps of {batch} scenes in {result.seconds:.0f} s "
         f"(evaluations included) on {len(trainer.train_source)} scenes; measured on "

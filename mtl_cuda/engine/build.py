@@ -12,6 +12,7 @@ from torch import Tensor
 from mtl_cuda.data import CamVidDataset, CityscapesDataset, DatasetInfo, SceneSource
 from mtl_cuda.engine.config import DataConfig, LossConfig, ModelConfig, TrainConfig
 from mtl_cuda.models import MultiTaskDeepLabV3
+from mtl_cuda.models.batch_norm import freeze_batch_norm
 from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
 from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task, Task
 from mtl_cuda.weighting import RevisedUncertainty, with_options
@@ -123,12 +124,26 @@ class ScaledDeepLabV3(MultiTaskDeepLabV3):
     """The network with each task's prediction multiplied by a fixed factor.
 
     The names of the parameters stay those of `MultiTaskDeepLabV3`, and the factors are part of the
-    configuration, not of the weights.
+    configuration, not of the weights. Batch normalisation may be frozen, in the backbone or
+    everywhere, and then stays so in training.
     """
 
-    def __init__(self, output_scale: Mapping[str, float], **arguments: Any) -> None:
+    def __init__(
+        self, output_scale: Mapping[str, float], batch_norm: str = "train", **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
         self.output_scale = dict(output_scale)
+        self.batch_norm = batch_norm
+        self.train()
+
+    def train(self, mode: bool = True) -> ScaledDeepLabV3:
+        """Set the mode of all but frozen layers."""
+        super().train(mode)
+        if self.batch_norm == "frozen":
+            freeze_batch_norm(self)
+        elif self.batch_norm == "frozen_backbone":
+            freeze_batch_norm(self.backbone)
+        return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """[B, 3, H, W] -> predictions at low resolution, in the units of the targets."""
@@ -151,6 +166,7 @@ def build_network(
     """
     return ScaledDeepLabV3(
         output_scale=config.output_scale,
+        batch_norm=config.batch_norm,
         backbone=config.backbone,
         output_stride=config.output_stride,
         heads={name: task.channels for name, task in tasks.items()},
@@ -159,6 +175,7 @@ def build_network(
         decoder_channels=config.decoder_channels,
         width=config.width,
         dropout=config.dropout,
+        checkpointing=config.checkpointing,
     )
 
 

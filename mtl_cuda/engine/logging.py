@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,8 +61,12 @@ class StepMeter:
         self._rows.append(row)
 
     def means(self) -> dict[str, float]:
-        """The means of the steps since the last call, with `images_per_s`."""
-        means = {key: sum(r[key] for r in self._rows) / len(self._rows) for key in self._rows[0]}
+        """The means of the steps since the last call, with `images_per_s`.
+
+        Of steps that were left out, whose numbers are not finite, only where there is no other.
+        """
+        rows = [r for r in self._rows if all(map(math.isfinite, r.values()))] or self._rows
+        means = {key: sum(r[key] for r in rows) / len(rows) for key in rows[0]}
         speed = self._images / max(self._seconds, 1e-9)
         self._rows, self._images, self._seconds = [], 0, 0.0
         return {**means, "images_per_s": speed}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from mtl_cuda.engine.build import ScaledDeepLabV3
+from mtl_cuda.engine.precision import Precision
 from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
 
 
@@ -19,14 +20,20 @@ class NetworkWithLoss(nn.Module):
     Args:
         network: predicts at low resolution.
         criterion: weighs the losses.
+        precision: of the network's forward pass.
     """
 
-    def __init__(self, network: ScaledDeepLabV3, criterion: MultiTaskLoss) -> None:
+    def __init__(
+        self, network: ScaledDeepLabV3, criterion: MultiTaskLoss, precision: Precision
+    ) -> None:
         super().__init__()
         self.network = network
         self.criterion = criterion
+        self.precision = precision
 
     def forward(self, images: Tensor, targets: Mapping[str, Tensor]) -> MultiTaskLossOutput:
         """Float [B, 3, H, W], and targets by task on the grid [B, H, W]: see `MultiTaskLoss`."""
         shared = self.network.aspp.project.parameters()  # the last layer of all tasks
-        return self.criterion(self.network(images), targets, shared)
+        with self.precision.autocast():
+            predictions = self.network(images)
+        return self.criterion(predictions, targets, shared)

@@ -11,8 +11,8 @@ from mtl_cuda.modules import MultiTaskLoss
 
 def build_optimizer(
     network: nn.Module, criterion: MultiTaskLoss, config: OptimConfig
-) -> torch.optim.SGD:
-    """Make SGD with Nesterov momentum over three groups of parameters, in this order.
+) -> torch.optim.Optimizer:
+    """Make SGD with Nesterov momentum, or AdamW, over three groups of parameters, in this order.
 
     1. Convolution kernels, with weight decay.
     2. Biases and the weights of batch normalisation, without: DeepLab decays kernels only (the
@@ -32,19 +32,27 @@ def build_optimizer(
     learned = list(criterion.parameters())
     if learned:
         groups.append({"params": learned, "weight_decay": 0.0, "lr_factor": config.log_variance_lr})
-    optimizer = torch.optim.SGD(
-        groups, config.learning_rate, config.momentum, nesterov=config.momentum > 0
-    )
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(groups, config.learning_rate, (config.momentum, 0.999))
+    else:
+        optimizer = torch.optim.SGD(
+            groups, config.learning_rate, config.momentum, nesterov=config.momentum > 0
+        )
     set_learning_rate(optimizer, config.learning_rate)
     return optimizer
 
 
-def poly_learning_rate(config: OptimConfig, step: int, steps: int) -> float:
+def scheduled_learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     """Learning rate of step `step` (from 0) of `steps`: learning_rate * (1 - step/steps)^power.
 
-    Source: Chen et al., "DeepLab", arXiv 1606.00915, section 4.1.2.
+    The first `warmup_steps` have (step + 1) / warmup_steps of it.
+
+    Source: Chen et al., "DeepLab", arXiv 1606.00915, section 4.1.2; the warm-up: Goyal et al.,
+    arXiv 1706.02677, section 2.2.
     """
-    return config.learning_rate * max(0.0, 1.0 - step / steps) ** config.power
+    poly = config.learning_rate * max(0.0, 1.0 - step / steps) ** config.power
+    return poly * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

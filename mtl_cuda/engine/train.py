@@ -6,6 +6,7 @@ import math
 import signal
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -96,12 +97,7 @@ class Trainer:
         ).to(self.device)
         self.learner = Learner(self.network, self.criterion, config, self.device)
         self.meter = StepMeter()
-        self.parts: dict[str, Stateful] = {
-            "model": self.network,
-            "criterion": self.criterion,
-            "optimizer": self.learner.optimizer,
-            "meter": self.meter,
-        }
+        self.parts: dict[str, Stateful] = {**self.learner.parts, "meter": self.meter}
         self.step = 0
         self.steps = config.run.steps
         self.position = Position()
@@ -156,8 +152,8 @@ class Trainer:
             self._save()
         while self.step < self.steps:
             stop.check()
-            with self.meter.timing(data.batch_size):
-                row = self.train_step(next(batches))
+            with self.meter.timing(data.batch_size * self.config.optim.accumulate):
+                row = self.train_step(*islice(batches, self.config.optim.accumulate))
             self.meter.add(row)
             progress.show(self.step, describe_losses(row))
             if budget is not None:
@@ -167,15 +163,16 @@ class Trainer:
             if self._evaluate_if_due(stop, log, progress) or self._save_is_due():
                 self._save()
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
-        """Learn from one batch; returns one training row of metrics.csv without its speed.
+    def train_step(self, *batches: Batch) -> dict[str, float]:
+        """Learn from the batches of a step; returns a training row of metrics.csv but its speed.
 
         Raises:
-            NonFiniteLossError: before any weight is changed.
+            NonFiniteLossError: see `Learner.learn`.
         """
-        row = self.learner.learn([batch], self.step, self.steps)
+        row = self.learner.learn(batches, self.step, self.steps)
         self.step += 1
-        if self.step % (len(self.train_source) // self.config.data.batch_size) == 0:
+        scenes = self.config.data.batch_size * self.config.optim.accumulate
+        if self.step % max(1, len(self.train_source) // scenes) == 0:
             self.criterion.end_epoch()
         return row
 
@@ -209,7 +206,7 @@ class Trainer:
             return False
         batches = stop.between(evaluation_batches(self.val_source, self.config.data))
         tasks = tuple(self.criterion.tasks)
-        self.metrics = evaluate(self.network, batches, self.info, tasks, self.device)
+        self.metrics = evaluate(self.learner.predictor, batches, self.info, tasks, self.device)
         self.evaluated = self.step
         log.write(self.step, "val", self.metrics)
         progress.say(f"step {self.step}: {describe_metrics(self.metrics, self.info.depth_unit)}")

@@ -14,6 +14,7 @@ from mtl_cuda.data import DatasetInfo
 from mtl_cuda.engine.build import ScaledDeepLabV3, build_network, build_tasks
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint
 from mtl_cuda.engine.config import TrainConfig, from_dict
+from mtl_cuda.engine.ema import weights_to_use
 from mtl_cuda.engine.segments import InstanceConfig, has_segments
 
 
@@ -69,7 +70,7 @@ def restore(
         config = from_dict(state["config"])
         info = DatasetInfo(**state["info"])
         network = build_network(config.model, build_tasks(config.loss, info), pretrained=False)
-        network.load_state_dict(state["model"])
+        network.load_state_dict(weights_to_use(state))
         step = int(state["step"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())

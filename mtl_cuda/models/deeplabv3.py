@@ -36,6 +36,7 @@ class MultiTaskDeepLabV3(nn.Module):
         decoder_channels: Channels inside every decoder.
         width: Multiplies the ResNet's channels; see `ResNet`.
         dropout: Probability of zeroing a value of the shared representation in training.
+        checkpointing: Compute the ResNet's blocks twice, to keep less in memory; see `ResNet`.
 
     Raises:
         ValueError: An argument outside these values, or a checkpoint that does not fit.
@@ -52,13 +53,14 @@ class MultiTaskDeepLabV3(nn.Module):
         decoder_channels: int = 256,
         width: float = 1.0,
         dropout: float = 0.1,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         _check_heads(heads)
         check_positive_int("aspp_channels", aspp_channels)
         check_positive_int("decoder_channels", decoder_channels)
         self.output_stride = output_stride
-        self.backbone = ResNet(backbone, output_stride, width)
+        self.backbone = ResNet(backbone, output_stride, width, checkpointing)
         if pretrained_backbone is not None:
             load_pretrained_backbone(self.backbone, pretrained_backbone)
         self.aspp = ASPP(self.backbone.out_channels, aspp_channels, output_stride, dropout)

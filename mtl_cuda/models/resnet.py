@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from mtl_cuda.models.layers import initialise_for_relu
+from mtl_cuda.models.recompute import recomputed
 
 # output stride -> (stride, dilation) of the four stages; the stem before them has stride 4.
 _STAGE_PLANS = {
@@ -141,13 +143,19 @@ class ResNet(nn.Module):
         output_stride: 8, 16 or 32. It changes no weight, so one checkpoint serves all three.
         width: Multiplies every channel count (the 64 of the stem is rounded to a multiple of 8
             and the others follow it). Anything but 1 is for small networks trained from scratch.
+        checkpointing: Keep only what goes into each residual block, and compute the rest again in
+            the backward pass; see `mtl_cuda.models.recompute`.
 
     Raises:
         ValueError: Unknown name, unsupported output stride, or a width that is not positive.
     """
 
     def __init__(
-        self, name: str = "resnet101", output_stride: int = 32, width: float = 1.0
+        self,
+        name: str = "resnet101",
+        output_stride: int = 32,
+        width: float = 1.0,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if name not in _ARCHITECTURES:
@@ -162,6 +170,7 @@ class ResNet(nn.Module):
         self.name = name
         self.output_stride = output_stride
         self.width = width
+        self.checkpointing = checkpointing
         self.out_channels = 8 * base * block.expansion
 
         self.conv1 = nn.Conv2d(3, base, 7, stride=2, padding=3, bias=False)
@@ -187,4 +196,8 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Features of the last stage, [B, out_channels, ceil(H/stride), ceil(W/stride)]."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        again = self.checkpointing and torch.is_grad_enabled()
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for block in stage:
+                x = recomputed(block, x) if again else block(x)
+        return x

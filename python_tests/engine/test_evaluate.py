@@ -59,7 +59,7 @@ def test_numbers_of_an_oracle(tiny: Callable[..., TrainConfig]) -> None:
 def test_constant_is_measured_alike(tiny: Callable[..., TrainConfig]) -> None:
     config = tiny()
     train = evaluation_batches(open_source(config, "train"), config.data)
-    val = evaluation_batches(open_source(config, "val"), config.data)
+    val = list(evaluation_batches(open_source(config, "val"), config.data))
     constants = constant_prediction(train, CITYSCAPES_INFO, TASKS)
     metrics = evaluate_constant(constants, val, CITYSCAPES_INFO, TASKS)
     depth = torch.cat([batch["depth"] for batch in val])

@@ -6,7 +6,7 @@ from torch import nn
 
 from mtl_cuda import CrossEntropyTask, L1Task, MultiTaskLoss
 from mtl_cuda.engine.config import OptimConfig
-from mtl_cuda.engine.optim import build_optimizer, poly_learning_rate, set_learning_rate
+from mtl_cuda.engine.optim import build_optimizer, scheduled_learning_rate, set_learning_rate
 
 CONFIG = OptimConfig(learning_rate=0.1, weight_decay=0.5, log_variance_lr=3.0)
 
@@ -57,5 +57,5 @@ def test_fixed_weights_have_no_third_group() -> None:
 
 
 def test_poly_numbers() -> None:
-    rates = [poly_learning_rate(CONFIG, step, 100) for step in (0, 50, 99, 100, 120)]
+    rates = [scheduled_learning_rate(CONFIG, step, 100) for step in (0, 50, 99, 100, 120)]
     assert rates == pytest.approx([0.1, 0.0535886731, 0.0015848932, 0.0, 0.0])

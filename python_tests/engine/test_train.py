@@ -11,10 +11,10 @@ import torch
 
 from mtl_cuda.data import DatasetInfo, SceneSource
 from mtl_cuda.engine import train as train_module
+from mtl_cuda.engine.bad_steps import NonFiniteLossError
 from mtl_cuda.engine.build import start_log_variances
 from mtl_cuda.engine.checkpoint import load_checkpoint
 from mtl_cuda.engine.config import TrainConfig
-from mtl_cuda.engine.learner import NonFiniteLossError
 from mtl_cuda.engine.loading import Batch, training_batches
 from mtl_cuda.engine.train import Trainer
 

@@ -16,6 +16,7 @@ _FREE = {
     "data.timeout",
     "data.skip_bad",
     "model.pretrained_backbone",
+    "model.checkpointing",
     "instances",
     "run.out",
     "run.overwrite",
@@ -29,6 +30,8 @@ _FREE = {
     "run.device",
     "run.deterministic",
     "run.channels_last",
+    "run.compile",
+    "run.max_bad_steps",
     "run.panels",
 }
 """Keys and sections that may change: where things are, how often, how long, and on what machine."""

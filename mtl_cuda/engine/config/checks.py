@@ -20,7 +20,13 @@ def check_config(config: TrainConfig) -> None:
     """
     _check_tasks(config)
     _check_weighting(config.loss)
-    for key in ("data.batch_size", "data.eval_batch_size", "run.steps", "run.log_every"):
+    for key in (
+        "data.batch_size",
+        "data.eval_batch_size",
+        "run.steps",
+        "run.log_every",
+        "optim.accumulate",
+    ):
         _check(config, key, lambda value: value >= 1, "at least 1")
     for key in (
         "data.workers",
@@ -28,7 +34,9 @@ def check_config(config: TrainConfig) -> None:
         "data.skip_bad",
         "run.panels",
         "run.seed",
+        "run.max_bad_steps",
         "optim.weight_decay",
+        "optim.warmup_steps",
     ):
         _check(config, key, lambda value: value >= 0, "at least 0")
     for key in (
@@ -49,10 +57,30 @@ def check_config(config: TrainConfig) -> None:
     ):
         _check(config, key, lambda value: value is None or value > 0, "more than 0")
     _check(config, "optim.momentum", lambda value: 0 <= value < 1, "in 0..1, less than 1")
+    _check(
+        config,
+        "optim.ema_decay",
+        lambda value: value is None or 0 < value < 1,
+        "more than 0 and less than 1",
+    )
+    _check_together(config)
     if config.data.crop_size is None and config.data.size is None:
         raise ValueError(
             "data.crop_size: expected a height and width where data.size is null too: the "
             "scenes of a batch must be of one size"
+        )
+
+
+def _check_together(config: TrainConfig) -> None:
+    """What each may be, but not both."""
+    if config.run.compile and config.model.checkpointing:
+        raise ValueError(
+            "run.compile: torch.compile cannot take a network with model.checkpointing; choose one"
+        )
+    if config.run.precision == "float16" and config.loss.weighting == "gradnorm":
+        raise ValueError(
+            "run.precision: the gradients that gradnorm (loss.weighting) measures are too small "
+            "for float16; take bfloat16 or float32"
         )
 
 

@@ -71,6 +71,13 @@ class ModelConfig:
             left out have 1. With the typical size of a target (offsets: tens of pixels; inverse
             depth: hundredths of 1/m) the last layer works on numbers around 1, and one learning
             rate suits all tasks.
+        batch_norm: "train" learns from the statistics of each batch. "frozen_backbone" leaves the
+            backbone's statistics, weights and biases as they were loaded, which suits pretrained
+            weights and small batches; "frozen" those of all layers. "sync" takes the statistics of
+            all processes' batches together (GPUs only; a single process is as with "train").
+        checkpointing: keep only what goes into each block of the backbone and compute the rest
+            again in the backward pass: less memory for about a third more time, the same numbers.
+            Not together with `run.compile`.
     """
 
     backbone: str = "resnet101"
@@ -81,6 +88,8 @@ class ModelConfig:
     width: float = 1.0
     dropout: float = 0.1
     output_scale: dict[str, float] = field(default_factory=dict)
+    batch_norm: Literal["train", "frozen_backbone", "frozen", "sync"] = "train"
+    checkpointing: bool = False
 
 
 @dataclass
@@ -116,25 +125,41 @@ class LossConfig:
 
 @dataclass
 class OptimConfig:
-    """Stochastic gradient descent with Nesterov momentum and the "poly" schedule.
+    """The optimizer, the "poly" schedule, and what a step does with its gradients.
 
     Attributes:
+        optimizer: "sgd" with Nesterov momentum, or "adamw". Both decay convolution kernels only;
+            see `mtl_cuda.engine.optim`.
         learning_rate: of the first step; step k of N has learning_rate * (1 - k/N)^power.
         power: of the schedule.
-        momentum: of Nesterov's method; 0 is plain gradient descent.
-        weight_decay: for convolution kernels only; see `mtl_cuda.engine.optim`.
+        warmup_steps: over so many first steps the learning rate grows evenly from nearly 0 to that
+            of the schedule: step k has (k + 1) / warmup_steps of it.
+        momentum: of Nesterov's method, 0 is plain gradient descent; of adamw the first beta (the
+            second is 0.999).
+        weight_decay: for convolution kernels only.
         log_variance_lr: multiplies the learning rate of the log-variances (and of what another
             weighting learns). Near its optimum a log-variance follows its loss with a time
-            constant of about 2 (1 - momentum) / (learning_rate * log_variance_lr) steps.
+            constant of about 2 (1 - momentum) / (learning_rate * log_variance_lr) steps (sgd).
         clip_norm: gradients longer than this are shortened to it; null leaves them.
+        accumulate: batches per step, one after the other, whose gradients are averaged: a step
+            sees data.batch_size * accumulate scenes in the memory of data.batch_size. Each loss is
+            normalised by the valid pixels of its own batch, every batch counts alike, and batch
+            normalisation sees one batch at a time.
+        ema_decay: also keep the moving average of the weights, with this much of it left after
+            each step (less in the first ones); 0.9999 suits long runs. Evaluation, best.pt and
+            predictions then use the average. Null keeps none.
     """
 
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 2.5e-3
     power: float = 0.9
+    warmup_steps: int = 0
     momentum: float = 0.9
     weight_decay: float = 1e-4
     log_variance_lr: float = 1.0
     clip_norm: float | None = None
+    accumulate: int = 1
+    ema_decay: float | None = None
 
 
 @dataclass
@@ -155,6 +180,12 @@ class RunConfig:
         device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ...
         channels_last: keep images and weights in memory with the channels together, which
             convolutions on the CPU and in half precision prefer; results change by rounding only.
+        precision: of the network's forward pass in training: float32; bfloat16, which needs
+            nothing else; float16, for GPUs without bfloat16, with a factor on the loss that adapts
+            itself. Weights, loss and evaluation stay in float32.
+        compile: let `torch.compile` make the network faster; its first steps take minutes.
+        max_bad_steps: steps of the run that may be left out, with a warning, because their loss is
+            not finite; the next one stops the run and names the samples.
         log_every: steps per row of metrics.csv; a row holds means over them.
         eval_every: steps between evaluations, each followed by a checkpoint; null evaluates at the
             end only.
@@ -176,6 +207,9 @@ class RunConfig:
     seed: int = 0
     device: str = "auto"
     channels_last: bool = True
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    max_bad_steps: int = 0
     log_every: int = 20
     eval_every: int | None = 1000
     save_every: int | None = None

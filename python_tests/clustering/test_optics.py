@@ -58,7 +58,7 @@ def test_as_scikit_learn_large() -> None:
     for case in point_cases(7, (600,), seed=14):
         _assert_as_scikit_learn(case, max_eps=INFINITE)
     rng = np.random.default_rng(15)
-    blobs = rng.uniform(0, 20, (6, 2))[rng.integers(0, 6, 2000)] + rng.normal(0, 0.3, (2000, 2))
+    blobs = rng.uniform(0, 20, (6, 2))[rng.integers(0, 6, 5000)] + rng.normal(0, 0.3, (5000, 2))
     blobs[::2] = np.round(blobs[::2], 1)
     _assert_as_scikit_learn(PointCase("blobs", blobs, 1.0, 10), max_eps=1.0)
 

@@ -152,7 +152,7 @@ def _crowd(kind: str) -> tuple[np.ndarray, float, int]:
     if kind == "huge eps":
         return rng.uniform(0, 2000, (300_000, 2)), 1e9, 10
     if kind == "huge min_samples":
-        return rng.uniform(0, 100, (100_000, 2)), 30.0, 90_000
+        return rng.uniform(0, 100, (100_000, 2)), 30.0, 28_000
     return np.concatenate([rng.normal(0, 1, (100_000, 2)), rng.normal(0, 1e300, (99, 2))]), 0.1, 5
 
 

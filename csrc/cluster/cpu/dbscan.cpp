@@ -83,7 +83,7 @@ class Dbscan {
     for (int32_t i = leaf.begin; i < leaf.end(); ++i) {
       int64_t count = inside;
       for (size_t n = 0; n < partly.size() && count < min_samples_; ++n) {
-        count += search_.count(grid_.votes[i], *partly[n], min_samples_ - count);
+        count += search_.count(grid_.votes[i], *partly[n]);
       }
       is_core_[i] = count >= min_samples_;
     }

@@ -40,13 +40,14 @@ struct Search {
     }
   }
 
-  // The weight of a leaf's votes within eps; counting may stop at `enough`.
-  int64_t count(const Vote& vote, const Node& leaf, int64_t enough) const {
+  // The weight of a leaf's votes within eps; by masks, since branches here would be guesses.
+  int64_t count(const Vote& vote, const Node& leaf) const {
     if (none_near(vote.box(), leaf)) return 0;
     if (all_near(vote.box(), leaf)) return leaf.mass;
-    int64_t count = 0;
-    for (int32_t i = leaf.begin; i < leaf.end() && count < enough; ++i) {
-      if (are_neighbours(vote, grid.votes[i])) count += grid.votes[i].weight;
+    const Vote* const votes = &grid.votes[leaf.begin];
+    int32_t count = 0;
+    for (int32_t i = 0; i < leaf.count; ++i) {
+      count += votes[i].weight & -static_cast<int32_t>(are_neighbours(vote, votes[i]));
     }
     return count;
   }

@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import mtl_cuda
+from mtl_cuda.clustering.instances import MAX_CLASSES_CUDA
 from mtl_cuda.clustering.panoptic import merge_panoptic
 from mtl_cuda.data import DatasetInfo
 
@@ -55,15 +57,18 @@ def find_segments(
         config: what is not set there follows the width of the maps.
 
     Returns:
-        "instances" (`InstanceClusters`) and "panoptic" (`PanopticSegments`), on the CPU, where
-        clusters are found.
+        "instances" (`InstanceClusters`) and "panoptic" (`PanopticSegments`), on the maps' device,
+        or on the CPU where there are more thing classes than the device clusters.
     """
-    semantic = maps["semantic"].cpu()
+    device = maps["semantic"].device
+    if len(info.thing_classes) > MAX_CLASSES_CUDA:
+        device = torch.device("cpu")
+    semantic = maps["semantic"].to(device)
     width = semantic.shape[-1]
     # An instance has the class of each of its pixels: one number stands for those of all classes.
-    probability = maps["probability"].cpu()[:, None]
+    probability = maps["probability"].to(device)[:, None]
     instances = mtl_cuda.cluster_instances(
-        maps["instance"].cpu(),
+        maps["instance"].to(device),
         semantic,
         info.thing_classes,
         eps=width / _WIDTH_PER_EPS if config.eps is None else config.eps,

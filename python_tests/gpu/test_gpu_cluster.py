@@ -11,6 +11,8 @@ from torch import Tensor
 
 import mtl_cuda
 from mtl_cuda.clustering.result import InstanceClusters
+from mtl_cuda.data import CITYSCAPES_INFO
+from mtl_cuda.engine.segments import InstanceConfig, find_segments
 
 pytestmark = pytest.mark.gpu
 
@@ -71,6 +73,18 @@ def test_types_and_layouts(dtype: torch.dtype) -> None:
 
 def test_full_size() -> None:
     _assert_as_on_the_cpu(_votes(1024, 2048), eps=2.0, min_samples=30, min_pixels=50)
+
+
+@cuda_only
+def test_segments_stay_on_the_device() -> None:
+    offsets, semantic, probabilities = _votes(200, 300)
+    maps = {"instance": offsets, "semantic": semantic, "probability": probabilities[:, 0]}
+    expected = find_segments(maps, CITYSCAPES_INFO, InstanceConfig())
+    there = {name: tensor.to(DEVICE) for name, tensor in maps.items()}
+    found = find_segments(there, CITYSCAPES_INFO, InstanceConfig())
+    _assert_equal(found["instances"], expected["instances"])
+    assert found["panoptic"].ids.is_cuda
+    assert torch.equal(found["panoptic"].ids.cpu(), expected["panoptic"].ids)
 
 
 def test_the_same_bits_in_a_hundred_runs() -> None:

@@ -23,7 +23,7 @@ from mtl_cuda.engine.checkpoint.folder import RunFolder
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.train import Trainer
 
-_CLOCK = {"seconds", "images_per_s"}
+_CLOCK = {"seconds", "waited", "images_per_s", "data_wait"}
 _ELSEWHERE = {"out", "resume", "workers", "save_every"}
 
 

@@ -41,7 +41,8 @@ def tiny(scenes: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
     """Makes configurations for a run of a few steps; arguments replace fields of the run."""
 
     def make(**run: object) -> TrainConfig:
-        values = {"steps": 3, "log_every": 1, "eval_every": 2, "panels": 1, "device": "cpu", **run}
+        values = {"steps": 3, "log_every": 1, "eval_every": 2, "panels": 1, "device": "cpu"}
+        values |= {"tensorboard": False, **run}
         return TrainConfig(
             data=DataConfig(
                 root=str(scenes),

@@ -15,6 +15,7 @@ import mtl_cuda
 from mtl_cuda.data import SceneSamples, denormalise, write_png
 from mtl_cuda.engine.config import to_yaml
 from mtl_cuda.engine.loading import evaluation_samples, spread
+from mtl_cuda.engine.runlog import Panels, read_confusion
 from mtl_cuda.engine.segments import has_segments
 from mtl_cuda.engine.train import Trainer, TrainResult
 from mtl_cuda.inference.scene import predict_image
@@ -28,11 +29,14 @@ from mtl_cuda.report import (
 )
 from mtl_cuda.visualise import panel
 
-Panels = list[tuple[str, npt.NDArray[np.uint8]]]
-
 
 def write_run_report(
-    trainer: Trainer, result: TrainResult, *, title: str, notes: Sequence[str] = ()
+    trainer: Trainer,
+    result: TrainResult,
+    *,
+    title: str,
+    panels: Panels,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write report.html into the run's folder, and the panels it shows into panels/.
 
@@ -40,11 +44,12 @@ def write_run_report(
         trainer: with the weights that `result` is about.
         result: of its training.
         title: heading of the page.
+        panels: see `validation_panels`.
         notes: paragraphs below the metrics.
     """
     info, out = trainer.info, trainer.out
-    panels = _validation_panels(trainer)
-    (out / "panels").mkdir(exist_ok=True)
+    if panels:
+        (out / "panels").mkdir(exist_ok=True)
     for name, picture in panels:
         write_png(out / "panels" / f"{name}.png", picture)
     rows = metric_rows(result.metrics, result.baseline, info.depth_unit)
@@ -62,6 +67,7 @@ def write_run_report(
             if key.startswith(prefix)
         },
         class_colours=dict(zip(info.class_names, info.palette)),
+        confusion=read_confusion(out / "confusion.csv"),
         panels=panels,
         configuration=to_yaml(trainer.config),
         environment=_environment(trainer.device),
@@ -87,11 +93,17 @@ def format_metrics(rows: Sequence[MetricRow]) -> str:
     return "\n".join(lines)
 
 
-def _validation_panels(trainer: Trainer) -> Panels:
+def validation_panels(trainer: Trainer) -> Panels:
+    """Pictures of `run.panels` validation scenes: the image, the predictions, the truth."""
     samples = evaluation_samples(trainer.val_source)
     chosen = spread(len(samples), trainer.config.run.panels)
-    trainer.learner.predictor.eval()
-    return [_sample_panel(trainer, samples, index) for index in chosen]
+    network = trainer.learner.predictor
+    was_training = network.training
+    network.eval()
+    try:
+        return [_sample_panel(trainer, samples, index) for index in chosen]
+    finally:
+        network.train(was_training)
 
 
 def _sample_panel(

@@ -52,7 +52,6 @@ def predict_maps(
     return maps
 
 
-@torch.inference_mode()
 def evaluate(
     network: nn.Module,
     batches: Iterable[Batch],
@@ -61,7 +60,20 @@ def evaluate(
     device: torch.device,
     instances: InstanceConfig | None = None,
 ) -> dict[str, float]:
-    """Metrics over all batches, at the resolution of the labels: see `SceneMetrics.compute`.
+    """The numbers of `measure`: see `SceneMetrics.compute`."""
+    return measure(network, batches, info, tasks, device, instances).compute()
+
+
+@torch.inference_mode()
+def measure(
+    network: nn.Module,
+    batches: Iterable[Batch],
+    info: DatasetInfo,
+    tasks: Sequence[str],
+    device: torch.device,
+    instances: InstanceConfig | None = None,
+) -> SceneMetrics:
+    """Metrics over all batches, at the resolution of the labels.
 
     With `instances` they are looked for too, and AP and panoptic quality measured. The network is
     left in the mode it was in.
@@ -82,7 +94,7 @@ def evaluate(
             metrics.update(maps, targets)
     finally:
         network.train(was_training)
-    return metrics.compute()
+    return metrics
 
 
 def constant_prediction(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from mtl_cuda.data.io import write_bytes
 from mtl_cuda.modules import MultiTaskLossOutput
 
+Item = TypeVar("Item")
 _SECONDS_BETWEEN_LINES = 15.0
 
 
@@ -37,16 +38,17 @@ def csv_columns(tasks: Iterable[str], metrics: Iterable[str]) -> list[str]:
     """The columns of metrics.csv behind `step` and `split`."""
     names = list(tasks)
     by_task = [f"{prefix}/{name}" for prefix in ("loss", "sigma", "weight") for name in names]
-    return ["total", *by_task, "lr", "images_per_s", *metrics]
+    return ["total", *by_task, "lr", "images_per_s", "data_wait", *metrics]
 
 
 class StepMeter:
-    """Means over several steps, and the images per second of these steps alone."""
+    """Means over several steps, their images per second, and the share of the time they waited."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, float]] = []
         self._images = 0
         self._seconds = 0.0
+        self._waited = 0.0
 
     @contextmanager
     def timing(self, images: int) -> Iterator[None]:
@@ -56,29 +58,51 @@ class StepMeter:
         self._seconds += time.monotonic() - start
         self._images += images
 
+    def watching(self, batches: Iterator[Item]) -> Iterator[Item]:
+        """The same batches; the time that a step waits for one is counted as waiting."""
+        while True:
+            start = time.monotonic()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            self._waited += time.monotonic() - start
+            yield batch
+
     def add(self, row: dict[str, float]) -> None:
         """Count the numbers of a step."""
         self._rows.append(row)
 
+    def speed(self) -> dict[str, float]:
+        """`images_per_s` and `data_wait`, a share in 0..1, since the last means."""
+        seconds = max(self._seconds, 1e-9)
+        return {"images_per_s": self._images / seconds, "data_wait": self._waited / seconds}
+
     def means(self) -> dict[str, float]:
-        """The means of the steps since the last call, with `images_per_s`.
+        """The means of the steps since the last call, with their speed.
 
         Of steps that were left out, whose numbers are not finite, only where there is no other.
         """
         rows = [r for r in self._rows if all(map(math.isfinite, r.values()))] or self._rows
         means = {key: sum(r[key] for r in rows) / len(rows) for key in rows[0]}
-        speed = self._images / max(self._seconds, 1e-9)
-        self._rows, self._images, self._seconds = [], 0, 0.0
-        return {**means, "images_per_s": speed}
+        speed = self.speed()
+        self._rows, self._images, self._seconds, self._waited = [], 0, 0.0, 0.0
+        return {**means, **speed}
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted since the last means, for a checkpoint."""
-        return {"rows": list(self._rows), "images": self._images, "seconds": self._seconds}
+        return {
+            "rows": list(self._rows),
+            "images": self._images,
+            "seconds": self._seconds,
+            "waited": self._waited,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on counting from what `state_dict` gave."""
         self._rows = list(state["rows"])
         self._images, self._seconds = state["images"], state["seconds"]
+        self._waited = state.get("waited", 0.0)  # older checkpoints have none
 
 
 class MetricsLog:
@@ -136,7 +160,8 @@ class Progress:
             total=steps, initial=done, unit="step", dynamic_ncols=True, disable=None, leave=False
         )
         self._steps = steps
-        self._last_line = time.monotonic()
+        self._first, self._began = done, time.monotonic()
+        self._last_line = self._began
 
     def show(self, step: int, text: str) -> None:
         """Say that `step` steps are done."""
@@ -144,8 +169,13 @@ class Progress:
             self._bar.update(step - self._bar.n)
             self._bar.set_postfix_str(text, refresh=False)
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
-            self.say(f"step {step}/{self._steps}  {text}")
+            self.say(f"step {step}/{self._steps}  {text}  {self._time_left(step)}")
             self._last_line = time.monotonic()
+
+    def _time_left(self, step: int) -> str:
+        """At the mean speed so far, evaluations included (the bar says it on its own)."""
+        per_step = (time.monotonic() - self._began) / max(1, step - self._first)
+        return f"{tqdm.format_interval(per_step * (self._steps - step))} left"
 
     def set_steps(self, steps: int) -> None:
         """Change the number of steps that there will be."""
@@ -177,3 +207,8 @@ def describe_losses(values: Mapping[str, float]) -> str:
             f"{task} {values[f'loss/{task}']:.3g}" + ("" if sigma is None else f" (σ {sigma:.2g})")
         )
     return "  ".join(parts)
+
+
+def describe_speed(values: Mapping[str, float]) -> str:
+    """One line of what `StepMeter.speed` gives."""
+    return f"{values['images_per_s']:.3g} images/s, {100 * values['data_wait']:.0f} % waiting"

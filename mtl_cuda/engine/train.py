@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,8 +27,8 @@ from mtl_cuda.engine.determinism import deterministic_algorithms
 from mtl_cuda.engine.evaluate import (
     constant_prediction,
     describe_metrics,
-    evaluate,
     evaluate_constant,
+    measure,
     selection_score,
 )
 from mtl_cuda.engine.learner import Learner
@@ -38,13 +39,15 @@ from mtl_cuda.engine.loading import (
     training_batches,
 )
 from mtl_cuda.engine.logging import (
-    MetricsLog,
     Progress,
     StepMeter,
     csv_columns,
     describe_losses,
+    describe_speed,
 )
+from mtl_cuda.engine.runlog import Panels, RunLog
 from mtl_cuda.engine.signals import Stopped, StopRequest
+from mtl_cuda.engine.tensorboard import wants_tensorboard
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ class TrainResult:
 class Trainer:
     """Everything that a run consists of, built from its configuration, or where it went on from.
 
+    Attributes:
+        draw_panels: makes the pictures that TensorBoard shows after an evaluation, if set.
+
     Raises:
         FileNotFoundError, ValueError: the data set, the weights of the backbone, a value of the
             configuration or the checkpoint to go on from cannot be used.
@@ -84,6 +90,8 @@ class Trainer:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.device = pick_device(config.run.device)
+        self.tensorboard = wants_tensorboard(config.run.tensorboard)
+        self.draw_panels: Callable[[], Panels] | None = None
         self.train_source = open_source(config, config.data.train_split)
         self.val_source = open_source(config, config.data.val_split)
         self.info = self.train_source.info
@@ -141,13 +149,15 @@ class Trainer:
         self.seconds = time.monotonic() - self._started
         return TrainResult(self.metrics, self.baseline, self.step, self.seconds, stopped_by)
 
-    def _train(self, stop: StopRequest, log: MetricsLog, progress: Progress) -> None:
+    def _train(self, stop: StopRequest, log: RunLog, progress: Progress) -> None:
         run, data = self.config.run, self.config.data
         budget = None
         if run.minutes is not None:
             left = max(0.0, run.minutes - self.seconds / 60)
             budget = TimeBudget(left, self.steps, run.steps, self.step)
-        batches = training_batches(self.train_source, data, run.seed, self.position)
+        batches = self.meter.watching(
+            training_batches(self.train_source, data, run.seed, self.position)
+        )
         if self._evaluate_if_due(stop, log, progress):  # a stop may have come before it
             self._save()
         while self.step < self.steps:
@@ -155,7 +165,8 @@ class Trainer:
             with self.meter.timing(data.batch_size * self.config.optim.accumulate):
                 row = self.train_step(*islice(batches, self.config.optim.accumulate))
             self.meter.add(row)
-            progress.show(self.step, describe_losses(row))
+            speed = describe_speed(self.meter.speed())
+            progress.show(self.step, f"{describe_losses(row)}  {speed}")
             if budget is not None:
                 self._follow(budget, progress)
             if self.step % run.log_every == 0 or self.step == self.steps:
@@ -184,10 +195,10 @@ class Trainer:
         if start is None or start.path.resolve().parent != self.out.resolve():
             self.folder.claim(run.overwrite or run.resume == "auto")
 
-    def _open_log(self) -> MetricsLog:
+    def _open_log(self) -> RunLog:
         columns = csv_columns(self.criterion.tasks, self.baseline)
         kept = {"train": self.step, "val": self.evaluated}
-        return MetricsLog(self.folder.metrics, columns, kept)
+        return RunLog(self.out, columns, kept, self.tensorboard)
 
     def _follow(self, budget: TimeBudget, progress: Progress) -> None:
         """Adopt the number of steps that fits the time, and say so the first time."""
@@ -199,16 +210,19 @@ class Trainer:
         self.steps = steps
         progress.set_steps(steps)
 
-    def _evaluate_if_due(self, stop: StopRequest, log: MetricsLog, progress: Progress) -> bool:
+    def _evaluate_if_due(self, stop: StopRequest, log: RunLog, progress: Progress) -> bool:
         every = self.config.run.eval_every
         due = self.step == self.steps or (every is not None and self.step % every == 0)
         if not due or self.evaluated == self.step:
             return False
         batches = stop.between(evaluation_batches(self.val_source, self.config.data))
         tasks = tuple(self.criterion.tasks)
-        self.metrics = evaluate(self.learner.predictor, batches, self.info, tasks, self.device)
+        measured = measure(self.learner.predictor, batches, self.info, tasks, self.device)
+        self.metrics = measured.compute()
         self.evaluated = self.step
         log.write(self.step, "val", self.metrics)
+        log.write_confusion(measured.confusion(), self.info.class_names)
+        log.write_panels(self.step, self.draw_panels)
         progress.say(f"step {self.step}: {describe_metrics(self.metrics, self.info.depth_unit)}")
         return True
 

@@ -74,6 +74,11 @@ class SceneMetrics:
             for name, value in metric.compute().items()
         }
 
+    def confusion(self) -> Tensor | None:
+        """See `SegmentationMetric.confusion`; None without semantics."""
+        semantic = self._metrics.get("semantic")
+        return semantic.confusion() if isinstance(semantic, SegmentationMetric) else None
+
     def state(self) -> dict[str, Tensor]:
         """A copy of the sums of each task, and of the segments."""
         return {task: metric.state() for task, metric in self._metrics.items()}

@@ -73,6 +73,10 @@ class SegmentationMetric(SumMetric):
         pairs = expected * (classes + 1) + found
         self._add(torch.bincount(pairs, minlength=self._sums.numel()).view(self._sums.shape))
 
+    def confusion(self) -> Tensor:
+        """Counts int64 [C, C + 1]: row = target, column = prediction, the last for none."""
+        return self._sums.cpu()
+
     def compute(self) -> dict[str, float]:
         """`miou`, `pixel_accuracy` and `iou/<class name>`, fractions in 0..1.
 

@@ -55,6 +55,8 @@ class ReportData:
         depth_unit: "1/m", "px" or None.
         class_iou: IoU 0..1 by class name; NaN where a class does not occur.
         class_colours: (red, green, blue) 0..255 by class name.
+        confusion: names of C classes, and pixels [C, C + 1]: row = true class, column = predicted
+            one, the last for none.
         panels: captions and pictures, uint8 [H, W, 3], RGB.
         configuration: text of the configuration file.
         environment: versions and devices by name.
@@ -69,6 +71,7 @@ class ReportData:
     depth_unit: str | None = None
     class_iou: Mapping[str, float] = field(default_factory=dict)
     class_colours: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    confusion: tuple[Sequence[str], npt.NDArray[np.int64]] | None = None
     panels: Sequence[tuple[str, npt.NDArray[np.uint8]]] = ()
     configuration: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -13,10 +13,16 @@ import numpy.typing as npt
 
 from mtl_cuda.data.io import require_cv2, write_bytes
 from mtl_cuda.report.chart import Line, line_chart
+from mtl_cuda.report.confusion import confusion_table
 from mtl_cuda.report.data import MetricRow, ReportData, significant
 from mtl_cuda.report.style import STYLE
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SPEED = {
+    "lr": "Learning rate",
+    "images_per_s": "Images per second",
+    "data_wait": "Time waiting for data [%]",
+}
 _TRAINING_NOTE = "Over training steps; the thick line is a running mean of the thin one."
 _VALIDATION_NOTE = "Over training steps, on the validation images."
 
@@ -37,6 +43,7 @@ def render(report: ReportData) -> str:
         _section("Result", [_metrics_table(report.metrics), *_paragraphs(report.notes)]),
         _section("Validation images", [_figure(*panel) for panel in report.panels]),
         _section("IoU per class", [_class_bars(report)]),
+        _section("Confusion", [_confusion(report)]),
         _section("Training", _charts(_training_charts(report), _TRAINING_NOTE)),
         _section("Validation", _charts(_validation_charts(report), _VALIDATION_NOTE)),
         _section("Details", [_configuration(report.configuration), _environment(report)]),
@@ -142,6 +149,13 @@ def _class_bar(name: str, iou: float, colour: tuple[int, int, int] | None) -> st
     )
 
 
+def _confusion(report: ReportData) -> str:
+    if report.confusion is None:
+        return ""
+    names, counts = report.confusion
+    return confusion_table(names, counts, report.class_colours)
+
+
 def _charts(charts: list[str], note: str) -> list[str]:
     if not charts:
         return []
@@ -170,6 +184,11 @@ def _training_charts(report: ReportData) -> list[str]:
     for colour, task in enumerate(tasks):
         line = Line(task, steps, columns[f"loss/{task}"], colour)
         charts.append(line_chart(f"Raw loss, {task}", [line], smooth=True))
+    for column, title in _SPEED.items():
+        if column in columns:
+            factor = 100.0 if column == "data_wait" else 1.0
+            values = [factor * value for value in columns[column]]
+            charts.append(line_chart(title, [Line(column, steps, values, len(tasks))]))
     return charts
 
 

@@ -52,6 +52,23 @@ svg .mark { fill: var(--paper); stroke-width: 1.6; }
 .bar { height: 6px; border-radius: 3px; background: var(--faint); overflow: hidden; }
 .bar i { display: block; height: 100%; background: var(--soft); border-radius: 3px; }
 .class b { font-weight: 400; white-space: nowrap; text-align: right; }
+p.soft + .scroll { margin-top: 20px; }
+.confusion { font-size: 11.5px; line-height: 1; }
+.confusion th, .confusion td { padding: 0; border: 0; height: 25px; }
+.confusion thead th { vertical-align: bottom; padding: 0 0 8px; }
+.confusion thead span { writing-mode: vertical-rl; transform: rotate(180deg); display: inline-flex;
+  align-items: center; gap: 7px; width: 25px; }
+.confusion th { font-size: 12.5px; color: var(--ink); border: 0; white-space: nowrap; }
+.confusion tbody th { display: flex; align-items: center; justify-content: flex-start; gap: 7px;
+  flex-direction: row-reverse; padding-right: 12px; }
+.confusion tbody td { min-width: 31px; text-align: center; border: 1px solid var(--paper);
+  background: var(--faint); }
+.confusion tbody td.right { background: color-mix(in srgb, var(--c0) var(--shade), var(--faint)); }
+.confusion tbody td.wrong { background: color-mix(in srgb, var(--c1) var(--shade), var(--faint)); }
+.confusion tbody td.dark { color: var(--paper); }
+.confusion .pixels { background: none; color: var(--soft); text-align: right; padding-left: 14px;
+  vertical-align: bottom; } .confusion tbody .pixels { vertical-align: middle; }
+.confusion .swatch { flex: none; width: 10px; height: 10px; }
 figure { margin: 0 0 30px; } figure img { display: block; width: 100%; border-radius: 4px; }
 figcaption { font-size: 13px; color: var(--soft); margin-top: 8px; overflow-wrap: anywhere; }
 details { border-bottom: 1px solid var(--faint); padding: 6px 0 12px; }

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,11 @@ import torch
 
 from mtl_cuda.cli import main
 from mtl_cuda.commands import demo
+from mtl_cuda.commands.train import run_training
 from mtl_cuda.data import read_image, read_png
 from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mtl_cuda.engine.config import TrainConfig, to_yaml
+from mtl_cuda.engine.learner import Learner
 from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.engine.train import Trainer
 from mtl_cuda.inference.restore import restore
@@ -38,9 +42,30 @@ def trained(tiny: Callable[..., TrainConfig], folder: Path) -> Path:
 
 def test_train_leaves_a_report(trained: Path, scenes: Path) -> None:
     report = (trained / "report.html").read_text()
-    assert "Inverse depth" in report
+    for words in ("Inverse depth", "Confusion", "taken for", "Time waiting for data"):
+        assert words in report
     assert len(list((trained / "panels").glob("*.png"))) == 1
     assert load_checkpoint(trained / "last.pt")["config"]["run"]["seed"] == 3
+
+
+def test_a_stopped_run_has_a_report_of_its_curves(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = Learner.learn
+
+    def stop_after_two(self: Learner, *args: object) -> dict[str, float]:
+        if args[1] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return learn(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Learner, "learn", stop_after_two)
+    config = tiny(steps=9)
+    assert run_training(config) == 128 + signal.SIGTERM
+    report = (Path(config.run.out) / "report.html").read_text()
+    assert "Stopped by SIGTERM" in report
+    for words in ("Raw loss, depth", "Mean IoU", "Confusion"):  # of the evaluation at step 2
+        assert words in report
+    assert "<img" not in report
 
 
 def test_evaluate_repeats_the_metrics_of_the_training(

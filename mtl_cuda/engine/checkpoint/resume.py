@@ -33,6 +33,7 @@ _FREE = {
     "run.compile",
     "run.max_bad_steps",
     "run.panels",
+    "run.tensorboard",
 }
 """Keys and sections that may change: where things are, how often, how long, and on what machine."""
 

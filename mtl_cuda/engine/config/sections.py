@@ -196,7 +196,9 @@ class RunConfig:
             resumed run then ends with exactly the weights of one that was never stopped.
         baseline_scenes: training scenes from which the constant prediction is made that results
             are compared with.
-        panels: validation scenes shown in the report.
+        panels: validation scenes shown in the report and in TensorBoard.
+        tensorboard: write event files into `out`/tensorboard; "auto" does where TensorBoard is
+            installed.
     """
 
     out: str = "runs/train"
@@ -217,6 +219,7 @@ class RunConfig:
     deterministic: bool = False
     baseline_scenes: int = 100
     panels: int = 4
+    tensorboard: bool | Literal["auto"] = "auto"
 
 
 @dataclass

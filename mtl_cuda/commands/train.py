@@ -33,9 +33,10 @@ def train_and_report(config: TrainConfig, *, title: str, notes: Sequence[str] = 
             f"stopped by {result.stopped_by.name} after {result.steps} steps; to go on from there: "
             f"mtl-cuda train --config {trainer.out / 'config.yaml'} --resume auto"
         )
-        # A scheduler may kill soon: pictures, which need the network, are left out.
-        stopped = f"Stopped by {result.stopped_by.name}: this is how far the run has come."
-        write_run_report(trainer, result, title=title, notes=[stopped, *notes], panels=[])
+        if trainer.folder.metrics.exists():  # training had begun
+            # A scheduler may kill soon: pictures, which need the network, are left out.
+            stopped = f"Stopped by {result.stopped_by.name}: this is how far the run has come."
+            write_run_report(trainer, result, title=title, notes=[stopped, *notes], panels=[])
         return result
     rows = metric_rows(result.metrics, result.baseline, trainer.info.depth_unit)
     print(f"{result.steps} steps in {result.seconds:.0f} s\n\n{format_metrics(rows)}\n")

@@ -49,8 +49,8 @@ def whole(tiny: Make, tmp_path: Path) -> Path:
         (train_module, "evaluate_constant", 1, 0),  # before the first step
         (Trainer, "train_step", 1, 1),  # the first batch
         (Trainer, "train_step", 3, 3),
-        (train_module, "evaluate", 1, 2),  # in the middle of a validation
-        (train_module, "evaluate", 2, 4),  # of the last one
+        (train_module, "measure", 1, 2),  # in the middle of a validation
+        (train_module, "measure", 2, 4),  # of the last one
         (os, "fsync", 1, 2),  # while saving
     ],
     ids=["baseline", "first-batch", "step", "validation", "last-validation", "save"],

@@ -59,3 +59,11 @@ def test_fixed_weights_have_no_third_group() -> None:
 def test_poly_numbers() -> None:
     rates = [scheduled_learning_rate(CONFIG, step, 100) for step in (0, 50, 99, 100, 120)]
     assert rates == pytest.approx([0.1, 0.0535886731, 0.0015848932, 0.0, 0.0])
+
+
+def test_warm_up_numbers() -> None:
+    config = OptimConfig(learning_rate=0.1, power=0.9, warmup_steps=4)
+    rates = [scheduled_learning_rate(config, step, 100) for step in range(6)]
+    factors = [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    expected = [0.1 * f * (1 - step / 100) ** 0.9 for step, f in enumerate(factors)]
+    assert rates == pytest.approx(expected, rel=1e-12)

@@ -1,15 +1,18 @@
 """How files and arguments fill a configuration.
 
 `mtl-cuda train --config FILE [--key value]` reads a YAML file and lets arguments override it; keys
-are nested (`--optim.learning_rate 0.01`). A key that does not exist is an error that names it.
+are nested (`--optim.learning_rate 0.01`). A key that does not exist is an error that names it and
+the nearest one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from mtl_cuda.engine.config.keys import check_arguments, check_keys
 from mtl_cuda.engine.config.sections import (
     DataConfig,
     LossConfig,
@@ -38,6 +41,7 @@ def parse_arguments(arguments: Sequence[str]) -> TrainConfig:
         else argument
         for argument in arguments
     ]
+    check_arguments(full)
     return _parsed(lambda parser: parser.parse_args(full))
 
 
@@ -47,6 +51,7 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ValueError: as for `parse_arguments`.
     """
+    check_keys(values)
     return _parsed(lambda parser: parser.parse_object(dict(values)))
 
 
@@ -88,7 +93,7 @@ def _parsed(parse: Callable[[ArgumentParser], Any]) -> TrainConfig:
     try:
         values = parse(_parser()).as_dict()
     except jsonargparse.ArgumentError as error:
-        raise ValueError("configuration: " + " ".join(str(error).split())) from error
+        raise ValueError(f"configuration: {_plain(str(error))}") from error
     return TrainConfig(
         data=DataConfig(**values["data"]),
         model=ModelConfig(**values["model"]),
@@ -97,3 +102,9 @@ def _parsed(parse: Callable[[ArgumentParser], Any]) -> TrainConfig:
         instances=InstanceConfig(**values["instances"]),
         run=RunConfig(**values["run"]),
     )
+
+
+def _plain(message: str) -> str:
+    """One line, in which keys and types have their own names."""
+    line = re.sub(r'Parser key "([^"]+)":', r"\1:", " ".join(message.split()))
+    return re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "")

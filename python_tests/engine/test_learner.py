@@ -84,7 +84,7 @@ def test_float16_leaves_a_step_with_infinite_gradients_out(trainer_of: Trainers)
     batch = batch_of(trainer)
     trainer.train_step(batch)
     before, scale = weights_of(trainer), scaler.get_scale()
-    parameter = trainer.network.decoders["depth"][3].weight
+    parameter = trainer.network.get_parameter("decoders.depth.3.weight")
     handle = parameter.register_hook(lambda gradient: gradient * math.inf)
     trainer.train_step(batch)
     after = weights_of(trainer)
@@ -120,8 +120,8 @@ def test_accumulated_halves_are_the_joined_batch(trainer_of: Trainers) -> None:
     for key, value in one.items():
         assert other[key] == pytest.approx(value, rel=1e-5), key
     a, b = weights_of(joined), weights_of(halves)
-    for name, value in a.items():
-        torch.testing.assert_close(b[name], value, atol=1e-6, rtol=1e-6, msg=name)
+    for name, weight in a.items():
+        torch.testing.assert_close(b[name], weight, atol=1e-6, rtol=1e-6, msg=name)
 
 
 def test_only_the_last_batch_of_a_step_synchronises(trainer_of: Trainers) -> None:
@@ -193,19 +193,18 @@ def test_the_average_is_evaluated_saved_and_restored(trainer_of: Trainers) -> No
     assert trainer.learner.predictor is not trainer.network
 
 
-def test_evaluation_is_of_the_average(
-    trainer_of: Trainers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("decay", [None, 0.9])
+def test_evaluation_is_of_the_average(trainer_of: Trainers, decay: float | None) -> None:
+    trainer = trainer_of(optim__ema_decay=decay, run__steps=1)
     seen: list[nn.Module] = []
-    monkeypatch.setattr(
-        "mtl_cuda.engine.train.evaluate", lambda network, *rest: seen.append(network) or {}
-    )
-    averaged = trainer_of(optim__ema_decay=0.9, run__steps=1)
-    averaged.fit()
-    plain = trainer_of(run__steps=1)
-    plain.fit()
-    assert averaged.learner.average is not None
-    assert seen == [averaged.learner.average.module, plain.network]
+    for network in {trainer.network, trainer.learner.predictor}:
+        network.register_forward_pre_hook(
+            lambda module, _: None if module.training else seen.append(module)
+        )
+    trainer.fit()
+    average = trainer.learner.average
+    assert set(seen) == {trainer.network if average is None else average.module}
+    assert (average is None) == (decay is None)
 
 
 def test_bad_steps_leave_everything_as_it_was(trainer_of: Trainers) -> None:
@@ -252,8 +251,8 @@ def test_compiled_equals_eager(trainer_of: Trainers) -> None:
     assert one == pytest.approx(other, rel=1e-4)
     a, b = weights_of(eager), weights_of(compiled)
     assert a.keys() == b.keys()
-    for name, value in a.items():
-        torch.testing.assert_close(b[name], value, atol=1e-4, rtol=1e-3, msg=name)
+    for name, weight in a.items():
+        torch.testing.assert_close(b[name], weight, atol=1e-4, rtol=1e-3, msg=name)
 
 
 KINDS = {

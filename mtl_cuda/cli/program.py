@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mtl_cuda.cli import demo, evaluate, info, predict, synth, train
+from mtl_cuda.cli import demo, evaluate, experiment, info, predict, synth, train
 
 _COMMANDS = {
     "demo": demo,
@@ -65,6 +65,8 @@ def _run(arguments: list[str]) -> int:
         return 2
     if args.command == "train":
         return train.run(rest)
+    if args.command == "experiment":
+        return experiment.run(args, rest)
     if rest:
         raise ValueError(f"unrecognized arguments: {' '.join(rest)}")
     return args.run(args)
@@ -84,7 +86,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
 
     commands.add_parser("train", add_help=False, help=train.HELP)
-    for name, command in _COMMANDS.items():
+    for name, command in {"experiment": experiment, **_COMMANDS}.items():
         text = command.HELP
         one = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_arguments(one)

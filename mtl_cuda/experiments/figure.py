@@ -1,0 +1,101 @@
+"""Figures of experiments, in one style; matplotlib is imported when something is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtl_cuda.experiments.experiment import Summary
+from mtl_cuda.experiments.measures import Measure
+from mtl_cuda.experiments.results import Results
+from mtl_cuda.experiments.statistics import Sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1d1f23"
+COLOURS = ("#2f66b3", "#c25a14", "#2a8a57", "#8a4fb0", "#b03a55", "#6b7280", "#a08a1f", "#3b9aa8")
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#64686f",
+    "axes.grid": True,
+    "grid.color": "#e6e6e2",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "mtl_cuda",  # the same drawing, the same bytes
+}
+
+
+def save_figure(summary: Summary, stem: Path) -> list[Path]:
+    """Write STEM.svg and STEM.png.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            f"figures need matplotlib ({error}); install it, or mtl_cuda[viz]"
+        ) from error
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=summary.figure_size, layout="constrained")
+        FigureCanvasAgg(figure)
+        summary.draw(figure)
+        paths = [stem.with_suffix(".svg"), stem.with_suffix(".png")]
+        figure.savefig(paths[0], metadata={"Date": None})
+        figure.savefig(paths[1], dpi=150)
+    return paths
+
+
+def draw_rows(axes: Axes, rows: Sequence[str], samples: Sequence[Sample], title: str) -> None:
+    """One row per name from top to bottom: each seed as a dot, mean and spread as a bar."""
+    axes.set_title(title)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(axis="y", visible=False)
+    for row, sample in enumerate(samples):
+        if sample:
+            spread = 0.0 if math.isnan(sample.spread) else sample.spread
+            axes.errorbar(
+                sample.mean, row, xerr=spread, fmt="o", ms=4.5, capsize=3, color="#1d1f23"
+            )
+            axes.plot(sample.values, [row] * len(sample), ".", ms=4, color=COLOURS[0], alpha=0.7)
+
+
+def draw_result_rows(
+    figure: Figure, results: Results, variants: Sequence[str], by: Sequence[Measure]
+) -> list[Axes]:
+    """One panel per measure side by side, with a row for every variant."""
+    labels = [results.variants[name].label for name in variants]
+    panels = list(figure.subplots(1, len(by), sharey=True, squeeze=False)[0])
+    for axes, measure in zip(panels, by):
+        samples = [measure.sample(results, name) for name in variants]
+        draw_rows(axes, labels, samples, measure.title)
+    return panels
+
+
+def draw_curves(
+    axes: Axes, results: Results, variants: Mapping[str, str], measure: Measure
+) -> None:
+    """The measure over training steps, the mean over seeds, for variants with their labels."""
+    axes.set_title(f"{measure.title}, over training steps")
+    for colour, (name, label) in zip(COLOURS, variants.items()):
+        steps, values = results.curve(name, measure.key)
+        if steps:
+            shown = [measure.factor * value for value in values]
+            axes.plot(steps, shown, "-o", ms=2.5, lw=1.3, color=colour, label=label)
+    if axes.lines:
+        axes.legend()

@@ -82,7 +82,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "their traceback.",
     )
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", title="commands", prog="mtl-cuda"
+        dest="command", metavar="COMMAND [...]", title="commands", prog="mtl-cuda"
     )
 
     commands.add_parser("train", add_help=False, help=train.HELP)

@@ -76,6 +76,11 @@ class RunPool:
         for worker in self._workers:
             worker.close(kill=kind is not None)
 
+    def processes(self) -> list[int]:
+        """The ids of those that are running."""
+        started = [worker.process_id() for worker in self._workers]
+        return [number for number in started if number is not None]
+
     def train(self, runs: Sequence[Run], report: Callable[[Outcome], None]) -> list[Outcome]:
         """Train all runs; what one of them breaks is its own outcome.
 
@@ -151,6 +156,10 @@ class _Worker:
             process.join(_PATIENCE)
             return f"its process ended with exit code {process.exitcode}", False
         return error, stopped
+
+    def process_id(self) -> int | None:
+        """None where no process is running."""
+        return None if self._started is None else self._started[0].pid
 
     def ask_to_stop(self) -> None:
         """Let the run in progress finish its step; a process without a run ends."""

@@ -51,14 +51,18 @@ def test_first_stages_have_valid_configurations(name: str, tiny: Tiny, tmp_path:
 
 def test_table1_has_the_papers_rows(tiny: Tiny) -> None:
     config = tiny()
-    rows = {v.name: v.changes["loss"] for v in EXPERIMENTS["table1"].stages[0](config, Results(config))}
+    rows = {
+        v.name: v.changes["loss"] for v in EXPERIMENTS["table1"].stages[0](config, Results(config))
+    }
     assert rows["equal"]["weighting"] == pytest.approx(
         {"semantic": 1 / 3, "instance": 1 / 3, "depth": 1 / 3}
     )
     assert rows["single-depth"]["tasks"] == ("depth",)
     assert rows["learned-instance-depth"]["tasks"] == ("instance", "depth")
     assert rows["learned"]["weighting"] == "uncertainty"
-    assert all("optim" not in v.changes for v in EXPERIMENTS["table1"].stages[0](config, Results(config)))
+    assert all(
+        "optim" not in v.changes for v in EXPERIMENTS["table1"].stages[0](config, Results(config))
+    )
 
 
 def test_table1_searches_ratios_of_two_sizes() -> None:

@@ -41,7 +41,9 @@ def test_records_of_another_configuration_are_refused(tiny: Tiny, tmp_path: Path
     (run,) = _runs(tiny(), tmp_path)
     write_run(run, {"semantic/miou": [0.1]})
     check_same_config(run)
-    (elsewhere,) = _runs(configured(tiny(), {"data": {"workers": 1}, "run": {"panels": 3}}), tmp_path)
+    (elsewhere,) = _runs(
+        configured(tiny(), {"data": {"workers": 1}, "run": {"panels": 3}}), tmp_path
+    )
     check_same_config(elsewhere)
     (other,) = _runs(tiny(steps=4), tmp_path)
     with pytest.raises(ValueError, match=r"run\.steps was 3 and is 4"):

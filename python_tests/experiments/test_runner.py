@@ -1,0 +1,163 @@
+"""Which runs are trained, and what becomes of those that fail, are killed or stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from written_runs import write_run
+
+from mtl_cuda.engine.config import TrainConfig
+from mtl_cuda.experiments import EXPERIMENTS
+from mtl_cuda.experiments.experiment import Experiment
+from mtl_cuda.experiments.plan import Run, Variant, configured
+from mtl_cuda.experiments.pool import Outcome, RunPool
+from mtl_cuda.experiments.results import read_record
+from mtl_cuda.experiments.runner import Conclusion, run_stages
+
+Tiny = Callable[..., TrainConfig]
+
+
+class WritingPool:
+    """Writes runs instead of training them; those of `broken` variants fail."""
+
+    def __init__(self, broken: Sequence[str] = ()) -> None:
+        self.broken = broken
+        self.trained: list[str] = []
+        self.stopped_by: signal.Signals | None = None
+
+    def __enter__(self) -> WritingPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def train(self, runs: Sequence[Run], report: Callable[[Outcome], None]) -> list[Outcome]:
+        outcomes = []
+        for run in runs:
+            error = "it broke" if run.variant.name in self.broken else None
+            if error is None:
+                losses = {f"loss/{task}": [1.0] for task in run.config.loss.tasks}
+                metrics = {"semantic/miou": [0.1], "instance/mean_error": [1.0]}
+                write_run(run, {**metrics, "depth/mean_error": [1.0]}, losses)
+            self.trained.append(run.name)
+            outcomes.append(Outcome(run, error, 60.0))
+            report(outcomes[-1])
+        return outcomes
+
+
+def _run(
+    config: TrainConfig, out: Path, pool: WritingPool, seeds: int = 1, name: str = "likelihoods"
+) -> tuple[Conclusion, list[str]]:
+    said: list[str] = []
+    experiment = EXPERIMENTS[name]
+    return run_stages(experiment, config, out, seeds, 1, say=said.append, pool=pool), said
+
+
+def test_finished_runs_are_skipped(tiny: Tiny, tmp_path: Path) -> None:
+    first, again, more = WritingPool(), WritingPool(), WritingPool()
+    _run(tiny(), tmp_path, first)
+    assert len(first.trained) == 4
+    conclusion, said = _run(tiny(), tmp_path, again)
+    assert again.trained == []
+    assert said == ["stage 1 of 1: 4 runs, 4 of them finished before"]
+    assert len(conclusion.results.sample("softmax-laplace", "semantic/miou")) == 1
+    conclusion, _ = _run(tiny(), tmp_path, more, seeds=2)
+    assert more.trained == [name.replace("seed0", "seed1") for name in first.trained]
+    assert len(conclusion.results.sample("softmax-laplace", "semantic/miou")) == 2
+
+
+def test_a_failure_is_reported_and_tried_again(tiny: Tiny, tmp_path: Path) -> None:
+    conclusion, said = _run(tiny(), tmp_path, WritingPool(["softmax-laplace"]), seeds=2)
+    assert [outcome.run.seed for outcome in conclusion.failures] == [0, 1]
+    assert conclusion.exit_code == 2
+    assert any("softmax-laplace/seed1: FAILED: it broke" in line for line in said)
+    assert "about 3 min for the other 3" in "\n".join(said)
+    assert len(conclusion.results.records("softmax-gaussian")) == 2
+    mended = WritingPool()
+    conclusion, _ = _run(tiny(), tmp_path, mended, seeds=2)
+    assert mended.trained == ["softmax-laplace/seed0", "softmax-laplace/seed1"]
+    assert conclusion.exit_code == 0
+
+
+def test_the_search_waits_for_what_it_needs(tiny: Tiny, tmp_path: Path) -> None:
+    conclusion, _ = _run(tiny(), tmp_path, WritingPool(["single-depth"]), name="table1")
+    assert "searched" not in conclusion.results.variants
+    whole = WritingPool()
+    _run(tiny(), tmp_path, whole, name="table1")
+    assert len(whole.trained) == 1 + 13 + 1
+    assert whole.trained[-1] == "searched/seed0"
+
+
+def test_a_stop_ends_the_experiment(tiny: Tiny, tmp_path: Path) -> None:
+    pool = WritingPool()
+    pool.stopped_by = signal.SIGTERM
+    conclusion, said = _run(tiny(), tmp_path, pool, name="table1")
+    assert conclusion.exit_code == 143
+    assert len([line for line in said if line.startswith("stage")]) == 1
+
+
+def test_what_cannot_be_run_is_told_first(tiny: Tiny, tmp_path: Path) -> None:
+    pool = WritingPool()
+    with pytest.raises(ValueError, match=r"run\.minutes"):
+        _run(tiny(minutes=1.0), tmp_path, pool)
+    with pytest.raises(ValueError, match="seeds, jobs: expected at least 1 each, got 0 and 1"):
+        _run(tiny(), tmp_path, pool, seeds=0)
+    _run(tiny(), tmp_path, pool)
+    with pytest.raises(ValueError, match=r"another configuration: optim\.learning_rate was 0\.02"):
+        _run(configured(tiny(), {"optim": {"learning_rate": 0.3}}), tmp_path, pool)
+    assert len(pool.trained) == 4
+
+
+def test_processes_train_survive_failures_and_go_on(tiny: Tiny, tmp_path: Path) -> None:
+    """Real processes: one run fails, another's process is killed; then the rest is trained."""
+    bad = {"data": {"root": str(tmp_path / "nowhere")}}
+    long = {"run": {"steps": 100_000, "save_every": 1, "eval_every": None}}
+    three = Experiment(
+        "three",
+        "",
+        (lambda config, _: [Variant("bad", "", bad), Variant("long", "", long), Variant("a", "")],),
+        summarise=EXPERIMENTS["likelihoods"].summarise,
+    )
+    checkpoint = tmp_path / "runs" / "long" / "seed0" / "last.pt"
+    with RunPool(jobs=1, threads=1) as pool:
+        killer = threading.Thread(target=_kill_after, args=(pool, checkpoint))
+        killer.start()
+        conclusion = run_stages(three, tiny(), tmp_path, 1, 1, say=lambda _: None, pool=pool)
+        killer.join()
+        errors = {failure.run.name: failure.error for failure in conclusion.failures}
+        assert set(errors) == {"bad/seed0", "long/seed0"}
+        assert "nowhere" in str(errors["bad/seed0"])
+        assert errors["long/seed0"] == "its process ended with exit code -9"
+        assert "Traceback" in (tmp_path / "runs" / "bad" / "seed0" / "log.txt").read_text()
+        assert conclusion.results.records("a")
+        stopper = threading.Thread(target=_stop_after, args=(checkpoint, checkpoint.stat()))
+        stopper.start()
+        conclusion = run_stages(three, tiny(), tmp_path, 1, 1, say=lambda _: None, pool=pool)
+        stopper.join()
+    assert conclusion.exit_code == 143
+    log = (checkpoint.parent / "log.txt").read_text()
+    assert log.count("SIGTERM: stopping after this step") == 1
+    assert read_record(conclusion.results.records("a")[0].run) is not None
+
+
+def _kill_after(pool: RunPool, checkpoint: Path) -> None:
+    _wait(checkpoint.exists)
+    process = pool.processes()[0]
+    os.kill(process, signal.SIGKILL)
+
+
+def _stop_after(checkpoint: Path, before: os.stat_result) -> None:
+    _wait(lambda: checkpoint.exists() and checkpoint.stat().st_mtime_ns > before.st_mtime_ns)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _wait(done: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.05)

@@ -29,6 +29,7 @@ _FREE = {
     "run.save_minutes",
     "run.baseline_scenes",
     "run.panels",
+    "run.tensorboard",
 }
 """Keys that may differ between a run that is there and the one that is wanted."""
 

@@ -42,7 +42,7 @@ def test_records_of_another_configuration_are_refused(tiny: Tiny, tmp_path: Path
     write_run(run, {"semantic/miou": [0.1]})
     check_same_config(run)
     (elsewhere,) = _runs(
-        configured(tiny(), {"data": {"workers": 1}, "run": {"panels": 3}}), tmp_path
+        configured(tiny(), {"data": {"workers": 1}, "run": {"tensorboard": False}}), tmp_path
     )
     check_same_config(elsewhere)
     (other,) = _runs(tiny(steps=4), tmp_path)

@@ -14,8 +14,8 @@ each candidate runs in a process of its own, where its memory is measured, and i
   network would have to predict, here of an image with one pixel per vote.
 
 Instances of an image: 1024 x 2048 pixels of eight thing classes, 128 blocks whose pixels vote
-within a pixel of their middles. This part alone runs on a CUDA device, where the time is the
-device's.
+within a pixel of their middles. On a CUDA device this and `dbscan` of typical votes run, and the
+time is the device's.
 """
 
 from __future__ import annotations
@@ -121,6 +121,17 @@ def bench_instances(device: str, rounds: int) -> dict[str, common.Timing]:
     return {name: _device_time(call, rounds) for name, call in calls.items()}
 
 
+def bench_device(counts: list[int], rounds: int) -> dict[str, common.Timing]:
+    """Times DBSCAN of typical votes on a CUDA device, without numbers being read back."""
+    timings = {}
+    for count in counts:
+        case = make_case(count)
+        votes = case.votes.to("cuda")
+        call = partial(torch.ops.mtl_cuda.dbscan, votes, case.eps, case.min_samples, "dbscan")
+        timings[f"dbscan, {count} votes"] = _device_time(call, rounds)
+    return timings
+
+
 def _device_time(call: Callable[[], object], rounds: int) -> common.Timing:
     taken = []
     for _ in range(rounds + 2):
@@ -183,14 +194,18 @@ def main() -> None:
     for package in ("fast_hdbscan", "sklearn"):
         if not find_spec(package):
             print(f"{package} is not installed: skipped")
+    timings: dict[str, common.Timing] = {}
     if arguments.device == "cpu":
         for key in (*arguments.votes, *arguments.adversaries):
             results[str(key)] = bench_case(key, arguments)
             save(results, arguments.json)
-    print("instances of one image of 1024 x 2048")
+    else:
+        timings = bench_device(arguments.votes, arguments.rounds)
     for name, timing in bench_instances(arguments.device, arguments.rounds).items():
-        print(f"  {name:35s} {timing}")
-        results[f"instances, {name}"] = vars(timing)
+        timings[f"instances, {name}"] = timing
+    for name, timing in timings.items():
+        print(f"{name:37s} {timing}")
+        results[name] = vars(timing)
     save(results, arguments.json)
 
 

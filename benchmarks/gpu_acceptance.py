@@ -178,6 +178,7 @@ def plan(scratch: Path, architecture: str) -> list[Step]:
             Step(name, command, 40, 515, "benchmarks.log", environment=paths, needs="build")
         )
     command = [python, str(HERE / "bench_clustering.py"), "--device", "cuda", "--rounds", "20"]
+    command += ["--votes", "200000", "2000000"]
     steps.append(
         Step(
             "benchmark clustering",

@@ -48,11 +48,12 @@ class Dbscan {
  private:
   template <class Body>
   void for_cells(const Body& body) {
-    constexpr int64_t kCells = 256;
+    constexpr int64_t kMostCells = 256, kParts = 8;  // of a task; a thread has at least
     const int64_t cells = grid_.cells();
-    parallel_for((cells + kCells - 1) / kCells, threads_, [&](int64_t part) {
+    const int64_t size = std::clamp<int64_t>(cells / (kParts * threads_), 1, kMostCells);
+    parallel_for((cells + size - 1) / size, threads_, [&](int64_t part) {
       Neighbourhood around(grid_);
-      for (int64_t c = part * kCells; c < std::min(cells, (part + 1) * kCells); ++c) {
+      for (int64_t c = part * size; c < std::min(cells, (part + 1) * size); ++c) {
         body(around, static_cast<int32_t>(c));
       }
     });

@@ -9,13 +9,14 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mtl_cuda.cli import demo, evaluate, experiment, info, predict, synth, train
+from mtl_cuda.cli import demo, evaluate, experiment, info, predict, prepare, synth, train
 
 _COMMANDS = {
     "demo": demo,
     "evaluate": evaluate,
     "predict": predict,
     "synth": synth,
+    "prepare": prepare,
     "info": info,
 }
 _USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)

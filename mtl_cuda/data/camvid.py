@@ -69,16 +69,14 @@ class CamVidDataset:
     ) -> None:
         self.info: DatasetInfo = replace(CAMVID_INFO, image_size=size)
         self._size = size
-        folder, annotations = Path(root, split), Path(root, f"{split}annot")
-        self._images = sorted(p for p in folder.glob("*") if p.suffix.lower() in _SUFFIXES)
-        if not self._images:
-            raise no_images_error(folder / "*.png (or .jpg)", Path(root))
-        self._labels = {path.stem: path for path in annotations.glob("*.png")}
-        labelled = sum(path.stem in self._labels for path in self._images)
-        self.counts = {"images": len(self._images), "labels": labelled}
+        self._files = find_camvid(Path(root), split)
+        if not self._files:
+            raise no_images_error(Path(root, split, "*.png (or .jpg)"), Path(root))
+        labelled = sum(labels is not None for _, labels in self._files)
+        self.counts = {"images": len(self._files), "labels": labelled}
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._files)
 
     def scene(self, index: int) -> Scene:
         """Load one scene.
@@ -89,13 +87,20 @@ class CamVidDataset:
             ValueError: a file is damaged, of another size than its image, or holds impossible
                 values; names the file.
         """
-        path = self._images[index]
-        image, label_path, semantic = read_image(path), self._labels.get(path.stem), None
+        path, label_path = self._files[index]
+        image, semantic = read_image(path), None
         if label_path is not None:
             semantic = _read_labels(label_path)
             check_same_size(path, image, label_path, semantic)
         scene = Scene.from_parts(image, path.stem, semantic=semantic)
         return scene if self._size is None else resize(scene, self._size, depth_unit=None)
+
+
+def find_camvid(root: Path, split: str) -> list[tuple[Path, Path | None]]:
+    """The images of a split, each with its annotation where it has one."""
+    labels = {path.stem: path for path in (root / f"{split}annot").glob("*.png")}
+    images = sorted(p for p in (root / split).glob("*") if p.suffix.lower() in _SUFFIXES)
+    return [(image, labels.get(image.stem)) for image in images]
 
 
 def _read_labels(path: Path) -> npt.NDArray[np.uint8]:

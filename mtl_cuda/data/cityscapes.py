@@ -23,6 +23,7 @@ from mtl_cuda.data.formats import (
 from mtl_cuda.data.info import DatasetInfo
 from mtl_cuda.data.io import read_image, read_png
 from mtl_cuda.data.labels import CITYSCAPES_INFO
+from mtl_cuda.data.prepared import read_marker
 from mtl_cuda.data.scene import Scene
 from mtl_cuda.data.source import check_same_size, no_images_error
 from mtl_cuda.data.transforms import resize
@@ -52,7 +53,8 @@ class CityscapesDataset:
         ROOT/disparity/SPLIT/CITY/NAME_disparity.png
         ROOT/camera/SPLIT/CITY/NAME_camera.json
 
-    A sample may lack anything but its image: that part of its scene is then fully invalid.
+    A sample may lack anything but its image: that part of its scene is then fully invalid. Of a
+    prepared tree (see `mtl_cuda.data.prepare`) the scenes are those of its source, resized.
 
     Args:
         root: folder that holds leftImg8bit.
@@ -88,6 +90,8 @@ class CityscapesDataset:
         )
         self._size = size
         self._metric = depth == "metric"
+        prepared = read_marker(root)
+        self._disparity_ratio = 1.0 if prepared is None else prepared.width_ratio
         self._files = _find_files(Path(root), split, disparity if depth else None, self._metric)
         self.counts = {
             "images": len(self._files),
@@ -120,7 +124,9 @@ class CityscapesDataset:
             parts["semantic"], parts["instance"] = _read_labels(files.labels)
             check_same_size(files.image, image, files.labels, parts["semantic"])
         if files.disparity is not None and (files.camera is not None or not self._metric):
-            parts["inverse_depth"] = _read_depth(files.disparity, files.camera)
+            parts["inverse_depth"] = _read_depth(
+                files.disparity, files.camera, self._disparity_ratio
+            )
             check_same_size(files.image, image, files.disparity, parts["inverse_depth"])
         scene = Scene.from_parts(image, files.name, **parts)
         if self._size is None:
@@ -129,24 +135,20 @@ class CityscapesDataset:
 
 
 def _find_files(root: Path, split: str, disparity: str | None, metric: bool) -> list[_Files]:
-    images = _find_part(root, layout.IMAGE, split)
+    images = layout.find_part(root, layout.IMAGE, split)
     if not images:
         wanted = layout.part_path(root, layout.IMAGE, split, "*", "*")
         raise no_images_error(wanted, root / layout.IMAGE.folder)
-    labels = _find_part(root, layout.LABEL_IDS, split)
-    labels |= _find_part(root, layout.INSTANCE_IDS, split)
-    disparities = _find_part(root, layout.disparity_part(disparity), split) if disparity else {}
-    cameras = _find_part(root, layout.CAMERA, split) if metric else {}
+    labels = layout.find_part(root, layout.LABEL_IDS, split)
+    labels |= layout.find_part(root, layout.INSTANCE_IDS, split)
+    disparities = (
+        layout.find_part(root, layout.disparity_part(disparity), split) if disparity else {}
+    )
+    cameras = layout.find_part(root, layout.CAMERA, split) if metric else {}
     return [
         _Files(key[1], image, labels.get(key), disparities.get(key), cameras.get(key))
         for key, image in sorted(images.items())
     ]
-
-
-def _find_part(root: Path, part: layout.Part, split: str) -> dict[tuple[str, str], Path]:
-    """All files of one kind, by city and name."""
-    files = (root / part.folder / split).glob("*/*" + part.suffix)
-    return {(path.parent.name, path.name.removesuffix(part.suffix)): path for path in files}
 
 
 def _read_labels(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
@@ -157,11 +159,12 @@ def _read_labels(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int3
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read_depth(path: Path, camera: Path | None) -> npt.NDArray[np.float32]:
+def _read_depth(path: Path, camera: Path | None, ratio: float) -> npt.NDArray[np.float32]:
+    """Inverse depth in 1/m; without a camera, disparity, `ratio` times that of the file."""
     stored = read_png(path)
     if stored.dtype != np.uint16:
         raise ValueError(f"{path}: a disparity file has 16 bits, got {stored.dtype}")
     disparity = decode_disparity(stored)
     if camera is None:
-        return disparity
+        return disparity * np.float32(ratio)
     return inverse_depth_from_disparity(disparity, read_camera(camera))

@@ -33,3 +33,9 @@ def disparity_part(folder: str = "disparity") -> Part:
 def part_path(root: Path, part: Part, split: str, city: str, name: str) -> Path:
     """Path of one file of the sample `name` (which starts with its city, as in Cityscapes)."""
     return root / part.folder / split / city / (name + part.suffix)
+
+
+def find_part(root: Path, part: Part, split: str) -> dict[tuple[str, str], Path]:
+    """All files of one kind, by city and name."""
+    files = (root / part.folder / split).glob("*/*" + part.suffix)
+    return {(path.parent.name, path.name.removesuffix(part.suffix)): path for path in files}

@@ -38,6 +38,20 @@ def horizontal_flip(scene: Scene) -> Scene:
     return _map_arrays(scene, lambda array, _: cv2.flip(array, 1))
 
 
+def resize_image(image: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
+    """Resample [H, W, 3]: averages over areas where it shrinks, bilinear where it grows."""
+    cv2 = require_cv2()
+    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=method)
+
+
+def resize_map(array: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Resample [H, W] of any dtype by nearest neighbour (pixel centres at half-integers)."""
+    cv2 = require_cv2()
+    return cv2.resize(array, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
 def resize(scene: Scene, size: Size, *, depth_unit: str | None) -> Scene:
     """Resample to `size` (height, width).
 
@@ -53,15 +67,10 @@ def resize(scene: Scene, size: Size, *, depth_unit: str | None) -> Scene:
     check_depth_unit(depth_unit)
     if size == scene.size:
         return scene
-    cv2 = require_cv2()
-    shrinks = size[0] <= scene.size[0] and size[1] <= scene.size[1]
-    smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-
-    def resample(array: npt.NDArray[Any], _: Any) -> npt.NDArray[Any]:
-        method = smooth if array.ndim == 3 else cv2.INTER_NEAREST_EXACT
-        return cv2.resize(array, size[::-1], interpolation=method)
-
-    resized = _map_arrays(scene, resample)
+    resized = _map_arrays(
+        scene,
+        lambda array, _: resize_image(array, size) if array.ndim == 3 else resize_map(array, size),
+    )
     if depth_unit == "px":
         ratio = np.float32(size[1] / scene.size[1])
         resized = replace(resized, inverse_depth=resized.inverse_depth * ratio)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mtl_cuda.data import CamVidDataset, CityscapesDataset, DatasetInfo, SceneSource
+from mtl_cuda.data.prepared import check_size
 from mtl_cuda.engine.config import DataConfig, LossConfig, ModelConfig, TrainConfig
 from mtl_cuda.models import MultiTaskDeepLabV3
 from mtl_cuda.models.batch_norm import freeze_batch_norm
@@ -24,10 +25,12 @@ def open_source(config: TrainConfig, split: str, *, resized: bool = True) -> Sce
 
     Raises:
         FileNotFoundError: there is no image where the layout asks for it.
-        ValueError: the data set has no targets for one of the tasks.
+        ValueError: the data set has no targets for one of the tasks, or was prepared at another
+            size than the configured one.
     """
     data = config.data
     size = data.size if resized else None
+    check_size(data.root, size)
     if data.name == "camvid":
         source: SceneSource = CamVidDataset(data.root, split, size=size)
     else:

@@ -1,95 +1,150 @@
-"""What the loss of low-resolution predictions does for a whole training step.
+"""A whole training step, network and loss: its time, its memory, and the largest batch that fits.
 
-    python benchmarks/bench_train_step.py [--size 128 256] [--batch 4] [--json FILE]
+    python benchmarks/bench_train_step.py [--networks resnet18 resnet50] [--crops 128x256]
+    python benchmarks/bench_train_step.py --device cuda --networks resnet101 --crops 512x512 \\
+        --batch 16 --memory 80
 
-The demo's network, forward, loss and backward, with the predictions
+Forward, loss and backward, without the optimizer, with the predictions
   fused, low resolution   given to the op as they are
-  fused, interpolated     interpolated first, as the op needed before
+  fused, interpolated     interpolated first, as a loss at full resolution needs
   eager                   interpolated first, loss in PyTorch
-Time of a step, and what it takes in memory beyond the network and its inputs.
+Memory is what a step takes beyond weights, images and targets, gradients of the weights included.
+On a GPU the largest batch is found by trying; on the CPU it follows from this batch and one of
+twice the size, since memory grows by the same amount with every picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import common
 import torch
-import torch.nn.functional as F
-from loss_case import losses, make_case
 from torch import Tensor
+from train_step_case import LOSSES, make_network, make_steps
 
-from mtl_cuda.commands.demo import demo_config
-from mtl_cuda.engine.build import build_network
-from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task, Task
+from mtl_cuda.models import MultiTaskDeepLabV3
 
 
-def training_steps(batch: int, size: tuple[int, int]) -> dict[str, Callable[[], Tensor]]:
-    """A step by name; all with the same weights and targets."""
-    config = demo_config(Path(), Path(), 1.0, 0)
-    tasks: dict[str, Task] = {
-        "semantic": CrossEntropyTask(19),
-        "instance": InstanceOffsetTask(),
-        "depth": L1Task(),
-    }
-    torch.manual_seed(0)
-    network = build_network(config.model, tasks)
-    images = torch.randn(batch, 3, *size)
-    predictions, targets = make_case(batch, 19, size, torch.float32, "cpu", torch.int64)
-    named = losses(predictions, targets, {})
+def synchronised(step: Callable[[], Tensor], device: str) -> Callable[[], Tensor]:
+    """The step, and the wait for its end."""
 
-    def step(loss: str, interpolate: bool) -> Tensor:
-        given = network(images)
-        if interpolate:
-            given = {
-                name: F.interpolate(prediction, size=size, mode="bilinear")
-                for name, prediction in given.items()
-            }
-        predictions.update(given)  # the losses read them from there
-        total = named[loss]()
-        network.zero_grad(set_to_none=True)
-        total.backward()
-        predictions.clear()
-        return total.detach()
+    def run() -> Tensor:
+        total = step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return total
 
-    return {
-        "fused, low resolution": lambda: step("fused", False),
-        "fused, interpolated": lambda: step("fused", True),
-        "eager": lambda: step("eager", True),
-    }
+    return run
+
+
+def peak_bytes(step: Callable[[], Tensor], device: str) -> int:
+    """Memory that a step takes beyond what is there before it."""
+    if device == "cpu":
+        return common.peak_extra_bytes(step)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def batch_by_growth(peak: int, of_double: int, batch: int, memory: float) -> int:
+    """The batch that fits into `memory` bytes: `batch` takes `peak`, twice it `of_double`."""
+    growth = max((of_double - peak) / batch, 1.0)
+    return batch + int((memory - peak) // growth)
+
+
+def batch_by_trying(
+    network: MultiTaskDeepLabV3, size: tuple[int, int], name: str, memory: float
+) -> int:
+    """The largest batch whose step, weights and inputs included, stays within `memory` bytes."""
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, memory / total))
+
+    def fits(batch: int) -> bool:
+        gc.collect()
+        torch.cuda.empty_cache()
+        try:
+            synchronised(make_steps(network, batch, size, "cuda")[name], "cuda")()
+        except torch.cuda.OutOfMemoryError:
+            return False
+        return True
+
+    low, high = 0, 1
+    while high <= 4096 and fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    return low
+
+
+def measure(options: argparse.Namespace, name: str, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Rows of one network and crop."""
+    device, batch = options.device, options.batch
+    network = make_network(name, options.output_stride, device)
+    steps = make_steps(network, batch, size, device)
+    timings = common.time_in_turn(
+        {name: synchronised(step, device) for name, step in steps.items()}, options.rounds, 1
+    )
+    peaks = {name: peak_bytes(step, device) for name, step in steps.items()}
+    totals = {name: step().item() for name, step in steps.items()}
+    if device == "cuda":
+        del steps
+        largest = {k: batch_by_trying(network, size, k, options.memory * 2**30) for k in LOSSES}
+    else:
+        double = make_steps(network, 2 * batch, size, device)
+        largest = {
+            k: batch_by_growth(peaks[k], peak_bytes(step, device), batch, options.memory * 2**30)
+            for k, step in double.items()
+        }
+    return [
+        {"name": k, "step": vars(timings[k]), "peak_bytes": peaks[k], "total": totals[k],
+         "largest_batch": largest[k]}
+        for k in LOSSES
+    ]  # fmt: skip
+
+
+def report(title: str, rows: list[dict[str, Any]], memory: float) -> None:
+    """Prints one case."""
+    print(title, flush=True)
+    for row in rows:
+        time = row["step"]
+        print(
+            f"  {row['name']:22s} {time['median'] * 1e3:8.0f} ms [{time['p20'] * 1e3:.0f}, "
+            f"{time['p80'] * 1e3:.0f}]  peak {row['peak_bytes'] / 2**20:6.0f} MiB  total "
+            f"{row['total']:.5f}  largest batch in {memory:g} GiB: {row['largest_batch']}",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, nargs=2, default=(128, 256))
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--networks", nargs="+", default=["demo", "resnet18", "resnet50"])
+    parser.add_argument("--crops", nargs="+", default=["128x256"])
+    parser.add_argument("--output-stride", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", type=float, default=16.0, help="GiB, for the largest batch")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
-    steps = training_steps(options.batch, tuple(options.size))
-    totals = {name: step().item() for name, step in steps.items()}
-    timings = common.time_in_turn(steps, options.rounds)
-    memory = {
-        name: max(common.peak_extra_bytes(step) for _ in range(3)) for name, step in steps.items()
-    }
-    print(f"B={options.batch} {options.size[0]}x{options.size[1]}, the demo's network")
-    for name, timing in timings.items():
-        print(
-            f"{name:24s} {timing}  peak +{memory[name] / 2**20:.0f} MiB  total {totals[name]:.6f}"
-        )
+    cases = []
+    for name in options.networks:
+        for crop in options.crops:
+            height, width = (int(number) for number in crop.split("x"))
+            rows = measure(options, name, (height, width))
+            title = f"{name}, B={options.batch}, {crop}"
+            report(title, rows, options.memory)
+            cases.append({"title": title, "network": name, "crop": crop, "rows": rows})
     if options.json:
-        common.write_results(
-            options.json,
-            {
-                "case": vars(options),
-                "seconds": {name: vars(timing) for name, timing in timings.items()},
-                "peak_extra_bytes": memory,
-                "totals": totals,
-            },
-        )
+        common.write_results(options.json, {"options": vars(options), "cases": cases})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from mtl_cuda.data import (
     horizontal_flip,
     resize,
 )
-from mtl_cuda.data.transforms import PADDING_COLOUR
+from mtl_cuda.data.transforms import PADDING_COLOUR, resize_image
 
 SIDES = st.integers(1, 12)
 SIZES = st.tuples(SIDES, SIDES)
@@ -298,3 +298,9 @@ def test_scene_checks_its_maps() -> None:
     for shape in [(2, 3), (2, 3, 4), (0, 3, 3)]:
         with pytest.raises(ValueError, match="image"):
             Scene.from_parts(np.zeros(shape, np.uint8), "a")
+
+
+def test_shrinking_averages_over_areas() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    means = image.reshape(2, 4, 3, 4, 3).mean((1, 3))
+    np.testing.assert_allclose(resize_image(image, (2, 3)), means, atol=0.5)

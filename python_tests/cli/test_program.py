@@ -57,7 +57,7 @@ def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["train"], "data.root"),
         (["train", "--config", "nowhere.yaml"], "nowhere.yaml"),
         (["train", "--data.root", "nowhere", "--data.size", "[8, 8]"], "nowhere"),
-        (["train", "--data.root", "x", "--data.size", "[8, 8]", "--data.rot", "3"], "--data.rot"),
+        (["train", "--data.root", "x", "--data.size", "[8, 8]", "--data.rot", "3"], "data.rot"),
         (["demo", "--minutes", "0"], "minutes"),
         (["evaluate", "nowhere.pt", "--device", "abacus"], "abacus"),
     ],

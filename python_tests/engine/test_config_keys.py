@@ -22,7 +22,7 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
         ("data: {root: x, size: [8, 8], rooot: y}", "data.rooot: did you mean data.root?"),
         ("optim: {learning_rat: 1}", "optim.learning_rat: did you mean optim.learning_rate?"),
         ("run: {stepz: }", "run.stepz: did you mean run.steps?"),
-        ("run: {batch_size: 3}", "run.batch_size: did you mean data.batch_size?"),
+        ("loss: {seed: 3}", "loss.seed: did you mean run.seed?"),
         ("optimm:", "optimm: did you mean optim?"),
         ("modle: {width: 1}", "modle: did you mean model?"),
         ("learning_rate: 2", "learning_rate: did you mean optim.learning_rate?"),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from mtl_cuda import functional
 from mtl_cuda.functional import Target
+from mtl_cuda.joined import join_losses, mean_of_processes, process_count, weigh
 from mtl_cuda.ops.multi_task_loss import LossResult
 from mtl_cuda.tasks import Task
 from mtl_cuda.weighting import SCHEMES, RawLosses, Weighed, Weighting, check_name
+from mtl_cuda.weighting.base import alone
 
 
 class MultiTaskLossOutput:
@@ -80,6 +83,13 @@ class MultiTaskLoss(nn.Module):
     ``parameters()``, for the optimizer, without weight decay; its state is in buffers. Call
     ``end_epoch()`` after each pass over the training set where the scheme goes by epochs.
 
+    With ``sync_normalizer=True`` the processes of ``torch.distributed`` share a batch: raw losses
+    and valid pixels, and with them the total and all weights, are those of the joined batch, the
+    same on every process (:mod:`mtl_cuda.joined`; one small all-reduce per call, so every process
+    must call). The mean of the gradients over the processes, as
+    ``torch.nn.parallel.DistributedDataParallel`` makes it, is then the gradient on that batch. Put
+    network and criterion into one module and wrap that, so that log-variances stay the same too.
+
     Args:
         tasks: by name, what each prediction is; their order is that of ``log_variances``.
         weighting: one of :data:`mtl_cuda.weighting.NAMES`; a scheme with options, which is copied;
@@ -88,6 +98,9 @@ class MultiTaskLoss(nn.Module):
         align_corners: as in ``torch.nn.functional.interpolate``, for low-resolution predictions.
         validate: raise on bad labels also where that costs a synchronisation (CUDA); on the CPU
             labels are always checked. The environment variable MTL_CUDA_VALIDATE=1 turns it on.
+        sync_normalizer: take the losses of the joined batch of all processes; without effect where
+            there is one process alone.
+        process_group: of these processes; None is all of them.
 
     Raises:
         ValueError: no task, an unknown weighting (the message names the nearest), or weights that
@@ -108,6 +121,8 @@ class MultiTaskLoss(nn.Module):
         initial_log_variance: float | Mapping[str, float] = 0.0,
         align_corners: bool = False,
         validate: bool = False,
+        sync_normalizer: bool = False,
+        process_group: distributed.ProcessGroup | None = None,
     ) -> None:
         super().__init__()
         if not tasks:
@@ -115,6 +130,8 @@ class MultiTaskLoss(nn.Module):
         self.tasks = dict(tasks)
         self.align_corners = align_corners
         self.validate = validate
+        self.sync_normalizer = sync_normalizer
+        self.process_group = process_group
         self.scheme = _scheme(weighting)
         # By these the op weighs the raw losses, where it does not by log-variances.
         self.fixed_weights: dict[str, float] | None = None
@@ -146,25 +163,41 @@ class MultiTaskLoss(nn.Module):
         Raises:
             ValueError, TypeError: as :func:`mtl_cuda.functional.multi_task_loss`.
         """
-        scheme = self.scheme
         log_variances: Tensor | None = self.log_variances
         result = functional.fused_loss(
             predictions,
             targets,
             self.tasks,
-            log_variances if scheme is None else None,
+            log_variances if self.scheme is None else None,
             self.fixed_weights,
             self.align_corners,
             self.validate,
         )
-        weighed = None
-        if scheme is not None:
-            used = None if log_variances is None else functional.clamped(log_variances)
-            given = tuple([predictions[name] for name in self.tasks])
-            weighed = scheme(RawLosses(result.losses, result.valid, used, given, tuple(shared)))
+        joins = self.sync_normalizer and process_count(self.process_group) > 1
         if log_variances is not None:
-            log_variances = functional.clamped(log_variances.detach())
+            derived = joins or self.scheme is not None
+            log_variances = functional.clamped(log_variances if derived else log_variances.detach())
+        weighed, mean = None, alone
+        if joins:
+            result = self._joined(result, targets)
+            mean = partial(mean_of_processes, group=self.process_group)
+        if self.scheme is not None:
+            given = tuple([predictions[name] for name in self.tasks])
+            losses = RawLosses(
+                result.losses, result.valid, log_variances, given, tuple(shared), mean
+            )
+            weighed = self.scheme(losses)
+        elif joins:
+            weighed = weigh(
+                result.losses, result.valid, self.tasks, log_variances, self.fixed_weights
+            )
+        if log_variances is not None:
+            log_variances = log_variances.detach()
         return MultiTaskLossOutput(self.tasks, result, log_variances, weighed)
+
+    def _joined(self, result: LossResult, targets: Mapping[str, Target]) -> LossResult:
+        joined = join_losses(result.losses, result.valid, self.tasks, targets, self.process_group)
+        return result._replace(losses=joined.losses, valid=joined.valid)
 
     def end_epoch(self) -> None:
         """Say that a pass over the training set is over, after its last optimizer step."""

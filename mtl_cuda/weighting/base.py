@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def alone(own: Tensor) -> Tensor:
+    """The mean over the processes that share a batch, where there is one."""
+    return own
 
 
 class RawLosses(NamedTuple):
@@ -18,6 +24,8 @@ class RawLosses(NamedTuple):
             scheme that does not learn them.
         predictions: of each task, [B,C,h,w].
         shared: parameters that all predictions depend on; none where the caller gave none.
+        mean: of a tensor over all processes that share the batch. Losses and `valid` are those of
+            the joined batch already; what a scheme makes of the predictions is this process's own.
     """
 
     losses: Tensor
@@ -25,6 +33,7 @@ class RawLosses(NamedTuple):
     log_variances: Tensor | None
     predictions: tuple[Tensor, ...]
     shared: tuple[Tensor, ...]
+    mean: Callable[[Tensor], Tensor] = alone
 
     @property
     def present(self) -> Tensor:

@@ -93,7 +93,8 @@ def _gradient_norms(raw: RawLosses) -> Tensor:
             "shared: GradNorm needs the parameters that all tasks share; call "
             "criterion(predictions, targets, shared=last_shared_layer.parameters())"
         )
-    norms = [raw.losses.new_zeros(())] * len(raw.predictions)
+    sizes = [parameter.numel() for parameter in raw.shared]
+    rows = [raw.losses.new_zeros(sum(sizes)) for _ in raw.predictions]
     places = [i for i, prediction in enumerate(raw.predictions) if prediction.requires_grad]
     predictions = [raw.predictions[i] for i in places]
     upstream: tuple[Tensor, ...] = ()
@@ -103,7 +104,8 @@ def _gradient_norms(raw: RawLosses) -> Tensor:
         gradients = torch.autograd.grad(
             prediction, raw.shared, gradient, retain_graph=True, allow_unused=True
         )
-        parts = [torch.linalg.vector_norm(g.float()) for g in gradients if g is not None]
-        if parts:
-            norms[i] = torch.linalg.vector_norm(torch.stack(parts)).to(raw.losses.dtype)
-    return torch.stack(norms)
+        for part, found in zip(rows[i].split(sizes), gradients):
+            if found is not None:
+                part.copy_(found.flatten())
+    joined = raw.mean(torch.stack(rows))
+    return torch.linalg.vector_norm(joined, dim=1)

@@ -93,6 +93,7 @@ def build_criterion(config: LossConfig, info: DatasetInfo) -> MultiTaskLoss:
         if isinstance(weighting, str)
         else weighting,
         initial_log_variance=0.0 if initial == "first_batch" else initial,
+        sync_normalizer=True,
     )
 
 

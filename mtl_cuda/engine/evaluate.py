@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtl_cuda.data import DatasetInfo
+from mtl_cuda.engine.distributed import ALONE, Ranks
 from mtl_cuda.engine.loading import Batch, to_device
 from mtl_cuda.engine.segments import InstanceConfig, find_segments
 from mtl_cuda.functional import argmax_upsampled
@@ -59,9 +60,10 @@ def evaluate(
     tasks: Sequence[str],
     device: torch.device,
     instances: InstanceConfig | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """The numbers of `measure`: see `SceneMetrics.compute`."""
-    return measure(network, batches, info, tasks, device, instances).compute()
+    return measure(network, batches, info, tasks, device, instances, ranks).compute()
 
 
 @torch.inference_mode()
@@ -72,8 +74,11 @@ def measure(
     tasks: Sequence[str],
     device: torch.device,
     instances: InstanceConfig | None = None,
+    ranks: Ranks = ALONE,
 ) -> SceneMetrics:
     """Metrics over all batches, at the resolution of the labels.
+
+    Several processes measure what their batches have together.
 
     With `instances` they are looked for too, and AP and panoptic quality measured. The network is
     left in the mode it was in.
@@ -94,16 +99,17 @@ def measure(
             metrics.update(maps, targets)
     finally:
         network.train(was_training)
-    return metrics
+    return _joined(metrics, ranks)
 
 
 def constant_prediction(
-    training: Iterable[Batch], info: DatasetInfo, tasks: Sequence[str]
+    training: Iterable[Batch], info: DatasetInfo, tasks: Sequence[str], ranks: Ranks = ALONE
 ) -> ConstantBaseline:
-    """The constants that fit the targets of some training batches best."""
+    """The constants that fit the targets of some training batches, of all processes, best."""
     baseline = ConstantBaseline(info, tasks)
     for batch in training:
         baseline.update(batch)
+    baseline.load_state({name: ranks.sum(sums) for name, sums in baseline.state().items()})
     return baseline
 
 
@@ -112,12 +118,18 @@ def evaluate_constant(
     batches: Iterable[Batch],
     info: DatasetInfo,
     tasks: Sequence[str],
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Metrics of a constant prediction: what a network must beat to have learned anything."""
     metrics = SceneMetrics(info, tasks)
     for batch in batches:
         metrics.update(baseline.predict(batch), batch)
-    return metrics.compute()
+    return _joined(metrics, ranks).compute()
+
+
+def _joined(metrics: SceneMetrics, ranks: Ranks) -> SceneMetrics:
+    metrics.load_state({name: ranks.sum(sums) for name, sums in metrics.state().items()})
+    return metrics
 
 
 def describe_metrics(metrics: Mapping[str, float], depth_unit: str | None) -> str:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from mtl_cuda.data import EvalTransform, SceneSamples, SceneSource, TrainTransform
 from mtl_cuda.engine.config import DataConfig
+from mtl_cuda.engine.distributed import ALONE, Ranks
 from mtl_cuda.engine.signals import leave_signals_to_the_parent
 
 Batch = Mapping[str, Any]
@@ -33,24 +34,52 @@ class Position:
 
 
 class EpochOrder(Sampler[int]):
-    """The indices 0..length-1, shuffled anew for every epoch by (seed, epoch), from `start` on."""
+    """The indices 0..length-1, shuffled anew for every epoch by (seed, epoch).
 
-    def __init__(self, length: int, seed: int) -> None:
+    Cut into whole batches; of each batch the part of one process. So several processes see together
+    what one would see alone.
+
+    Args:
+        length: number of samples.
+        seed: of the order.
+        batch_size: samples per batch of all processes.
+        ranks: the processes that share each batch.
+
+    Raises:
+        ValueError: they cannot have equal parts of it.
+    """
+
+    def __init__(self, length: int, seed: int, batch_size: int, ranks: Ranks = ALONE) -> None:
+        if batch_size % ranks.count:
+            raise ValueError(
+                f"data.batch_size: expected a multiple of the {ranks.count} processes that share "
+                f"each batch, got {batch_size}"
+            )
         self._length = length
         self._seed = seed
+        self._batch_size = batch_size
+        self.own_size = batch_size // ranks.count
+        self._first = ranks.index * self.own_size
         self.epoch = 0
-        self.start = 0
+        self.batch = 0  # of the epoch, to start with
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self._length, generator=generator).tolist()[self.start :])
+        order = torch.randperm(self._length, generator=generator)
+        batches = order[: len(order) // self._batch_size * self._batch_size]
+        batches = batches.view(-1, self._batch_size)[self.batch :]
+        return iter(batches[:, self._first : self._first + self.own_size].flatten().tolist())
 
     def __len__(self) -> int:
-        return self._length - self.start
+        return (self._length // self._batch_size - self.batch) * self.own_size
 
 
 def training_batches(
-    source: SceneSource, data: DataConfig, seed: int, position: Position | None = None
+    source: SceneSource,
+    data: DataConfig,
+    seed: int,
+    position: Position | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
     """Endless batches of augmented samples; the last, incomplete one of an epoch is left out.
 
@@ -59,9 +88,10 @@ def training_batches(
         data: how they become batches.
         seed: of their order and augmentation.
         position: where to start; moves on with every batch.
+        ranks: the processes that share each batch.
 
     Raises:
-        ValueError: fewer scenes than one batch needs.
+        ValueError: fewer scenes than one batch needs, or a batch that cannot be shared.
     """
     if len(source) < data.batch_size:
         raise ValueError(
@@ -69,11 +99,11 @@ def training_batches(
             f"{len(source)} in split {data.train_split!r}"
         )
     samples = SceneSamples(source, _train_transform(source, data), seed, data.skip_bad)
-    order = EpochOrder(len(samples), seed)
+    order = EpochOrder(len(samples), seed, data.batch_size, ranks)
     workers = _worker_count(data.workers)
     loader = DataLoader(
         samples,
-        data.batch_size,
+        order.own_size,
         sampler=order,
         drop_last=True,
         num_workers=workers,
@@ -86,7 +116,7 @@ def training_batches(
     position = position or Position()
     while True:
         samples.set_epoch(position.epoch)
-        order.epoch, order.start = position.epoch, position.batch * data.batch_size
+        order.epoch, order.batch = position.epoch, position.batch
         for batch in _within(data.timeout, loader):
             position.batch += 1
             yield batch
@@ -94,15 +124,18 @@ def training_batches(
 
 
 def evaluation_batches(
-    source: SceneSource, data: DataConfig, limit: int | None = None
+    source: SceneSource, data: DataConfig, limit: int | None = None, ranks: Ranks = ALONE
 ) -> Iterator[Batch]:
-    """Samples in order without augmentation; at most `limit` of them, spread over all."""
+    """Samples in order without augmentation; at most `limit` of them, spread over all.
+
+    Of these every process takes one in turn.
+    """
     samples = evaluation_samples(source)
     workers = _worker_count(data.workers)
     loader = DataLoader(
         samples,
         data.eval_batch_size,
-        sampler=spread(len(samples), limit),
+        sampler=spread(len(samples), limit)[ranks.index :: ranks.count],
         num_workers=workers,
         worker_init_fn=_start_worker,
         timeout=data.timeout if workers else 0,

@@ -153,11 +153,23 @@ def _rows_until(path: Path, last: Mapping[str, int]) -> list[dict[str, str]]:
 
 
 class Progress:
-    """A progress bar on a terminal; elsewhere a line every quarter of a minute."""
+    """A progress bar on a terminal; elsewhere a line every quarter of a minute.
 
-    def __init__(self, steps: int, done: int = 0) -> None:
+    Args:
+        steps: that there will be.
+        done: of them before.
+        quiet: print nothing at all.
+    """
+
+    def __init__(self, steps: int, done: int = 0, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._bar = tqdm(
-            total=steps, initial=done, unit="step", dynamic_ncols=True, disable=None, leave=False
+            total=steps,
+            initial=done,
+            unit="step",
+            dynamic_ncols=True,
+            disable=True if quiet else None,
+            leave=False,
         )
         self._steps = steps
         self._first, self._began = done, time.monotonic()
@@ -183,7 +195,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        tqdm.write(text)
+        if not self._quiet:
+            tqdm.write(text)
 
     def __enter__(self) -> Progress:
         return self

@@ -7,9 +7,12 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from mtl_cuda.engine.distributed import ALONE, Ranks
 
 Item = TypeVar("Item")
+_NO_MORE = object()
 
 
 class Stopped(Exception):
@@ -21,26 +24,45 @@ class StopRequest:
 
     A second Ctrl-C interrupts as usual; SIGTERM may come again and changes nothing. Outside the
     main thread, where Python takes no signals, the context does nothing.
+
+    Args:
+        ranks: that train together; a signal to one of them stops all, at the same step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks = ALONE) -> None:
+        self._ranks = ranks
         self.signal: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
     def check(self) -> None:
-        """Stop here if that was requested.
+        """Stop here if that was requested, anywhere; all processes must come here.
 
         Raises:
             Stopped: it was.
         """
-        if self.signal is not None:
-            raise Stopped
+        self._agree()
 
     def between(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Hand on `items`, with a `check` before each."""
-        for item in items:
-            self.check()
-            yield item
+        """Hand on `items`, with a `check` before each.
+
+        Processes may have different numbers of items: who has no more goes on agreeing until nobody
+        has one.
+        """
+        iterator = iter(items)
+        while True:
+            item = next(iterator, _NO_MORE)
+            if not self._agree(has_more=item is not _NO_MORE):
+                return
+            if item is not _NO_MORE:
+                yield cast(Item, item)
+
+    def _agree(self, has_more: bool = False) -> bool:
+        """Whether any process has more; raises `Stopped` where any was told to stop."""
+        number, more = self._ranks.largest([self.signal or 0, has_more])
+        if number:
+            self.signal = signal.Signals(number)
+            raise Stopped
+        return bool(more)
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():

@@ -24,6 +24,7 @@ from mtl_cuda.engine.checkpoint.resume import check_same_run, find_checkpoint
 from mtl_cuda.engine.checkpoint.state import Stateful, apply_run, capture_run, seed_generators
 from mtl_cuda.engine.config import TrainConfig, to_yaml
 from mtl_cuda.engine.determinism import deterministic_algorithms
+from mtl_cuda.engine.distributed import ALONE, Ranks
 from mtl_cuda.engine.evaluate import (
     constant_prediction,
     describe_metrics,
@@ -78,6 +79,11 @@ class TrainResult:
 class Trainer:
     """Everything that a run consists of, built from its configuration, or where it went on from.
 
+    Args:
+        config: of the run.
+        ranks: the processes that train together, each with a `Trainer` of its own on its part of
+            every batch; the main one alone writes.
+
     Attributes:
         draw_panels: makes the pictures that TensorBoard shows after an evaluation, if set.
 
@@ -87,15 +93,16 @@ class Trainer:
         FileExistsError: the output folder already holds a run.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, ranks: Ranks = ALONE) -> None:
         self.config = config
-        self.device = pick_device(config.run.device)
+        self.ranks = ranks
+        self.device = pick_device(ranks.device_name(config.run.device))
         self.tensorboard = wants_tensorboard(config.run.tensorboard)
         self.draw_panels: Callable[[], Panels] | None = None
         self.train_source = open_source(config, config.data.train_split)
         self.val_source = open_source(config, config.data.val_split)
         self.info = self.train_source.info
-        start = find_checkpoint(config)
+        start = find_checkpoint(config, ranks)
         if start is not None:
             check_same_run(start, config, len(self.train_source))
         seed_generators(config.run.seed)
@@ -104,6 +111,9 @@ class Trainer:
             config.model, self.criterion.tasks, pretrained=start is None
         ).to(self.device)
         self.learner = Learner(self.network, self.criterion, config, self.device)
+        self.learner.module = ranks.wrapped(self.learner.module)
+        if not ranks.is_main:  # the weights are the same everywhere, dropout is not
+            seed_generators(config.run.seed + ranks.index)
         self.meter = StepMeter()
         self.parts: dict[str, Stateful] = {**self.learner.parts, "meter": self.meter}
         self.step = 0
@@ -118,8 +128,9 @@ class Trainer:
         self.folder = RunFolder(Path(config.run.out))
         self.out = self.folder.path
         self.resumed = None if start is None else start.path
-        self._begin(start)
-        (self.out / "config.yaml").write_text(to_yaml(config))
+        if start is not None:
+            apply_run(self, start)
+        ranks.on_main(lambda: self._take_folder(start))
 
     def fit(self) -> TrainResult:
         """Train to the end, evaluating and writing checkpoints on the way.
@@ -134,14 +145,14 @@ class Trainer:
         self._saved = time.monotonic()
         stopped_by = None
         with (
-            StopRequest() as stop,
+            StopRequest(self.ranks) as stop,
             deterministic_algorithms(self.config.run.deterministic, self.threads),
         ):
             try:
                 # First of all, so that a data set that cannot be evaluated is told before hours
                 # pass.
                 self.baseline = self.baseline or self._evaluate_constant(stop)
-                with self._open_log() as log, Progress(self.steps, self.step) as progress:
+                with self._open_log() as log, self._show_progress() as progress:
                     self._train(stop, log, progress)
             except Stopped:
                 stopped_by = stop.signal
@@ -156,7 +167,7 @@ class Trainer:
             left = max(0.0, run.minutes - self.seconds / 60)
             budget = TimeBudget(left, self.steps, run.steps, self.step)
         batches = self.meter.watching(
-            training_batches(self.train_source, data, run.seed, self.position)
+            training_batches(self.train_source, data, run.seed, self.position, self.ranks)
         )
         if self._evaluate_if_due(stop, log, progress):  # a stop may have come before it
             self._save()
@@ -167,11 +178,10 @@ class Trainer:
             self.meter.add(row)
             speed = describe_speed(self.meter.speed())
             progress.show(self.step, f"{describe_losses(row)}  {speed}")
-            if budget is not None:
-                self._follow(budget, progress)
+            save_is_due = self._ask_the_clock(budget, progress)
             if self.step % run.log_every == 0 or self.step == self.steps:
                 log.write(self.step, "train", self.meter.means())
-            if self._evaluate_if_due(stop, log, progress) or self._save_is_due():
+            if self._evaluate_if_due(stop, log, progress) or save_is_due:
                 self._save()
 
     def train_step(self, *batches: Batch) -> dict[str, float]:
@@ -187,37 +197,50 @@ class Trainer:
             self.criterion.end_epoch()
         return row
 
-    def _begin(self, start: Checkpoint | None) -> None:
-        """Take the output folder, and the state of the checkpoint that the run goes on from."""
+    def _take_folder(self, start: Checkpoint | None) -> None:
         run = self.config.run
-        if start is not None:
-            apply_run(self, start)
         if start is None or start.path.resolve().parent != self.out.resolve():
             self.folder.claim(run.overwrite or run.resume == "auto")
+        (self.out / "config.yaml").write_text(to_yaml(self.config))
 
     def _open_log(self) -> RunLog:
         columns = csv_columns(self.criterion.tasks, self.baseline)
         kept = {"train": self.step, "val": self.evaluated}
-        return RunLog(self.out, columns, kept, self.tensorboard)
+        return RunLog(self.out if self.ranks.is_main else None, columns, kept, self.tensorboard)
 
-    def _follow(self, budget: TimeBudget, progress: Progress) -> None:
-        """Adopt the number of steps that fits the time, and say so the first time."""
-        steps = budget.plan(self.step)
-        if steps == self.steps:
-            return
-        if self.steps == self.config.run.steps:
-            progress.say(f"about {steps} steps fit into {self.config.run.minutes:.3g} minutes")
-        self.steps = steps
-        progress.set_steps(steps)
+    def _show_progress(self) -> Progress:
+        return Progress(self.steps, self.step, quiet=not self.ranks.is_main)
+
+    def _ask_the_clock(self, budget: TimeBudget | None, progress: Progress) -> bool:
+        """Adopt the steps that fit the time; returns whether it is time for a checkpoint.
+
+        The clock of the main process decides for all.
+        """
+        run, minutes = self.config.run, (time.monotonic() - self._saved) / 60
+        old = run.save_minutes is not None and minutes >= run.save_minutes
+        planned = self.steps if budget is None else budget.plan(self.step)
+        if not self.ranks.is_main:
+            old, planned = False, 0
+        steps, due = self.ranks.largest([planned, old])
+        if steps != self.steps and self.steps == run.steps:
+            progress.say(f"about {steps} steps fit into {run.minutes:.3g} minutes")
+        if steps != self.steps:
+            self.steps = steps
+            progress.set_steps(steps)
+        return bool(due) or (run.save_every is not None and self.step % run.save_every == 0)
 
     def _evaluate_if_due(self, stop: StopRequest, log: RunLog, progress: Progress) -> bool:
         every = self.config.run.eval_every
         due = self.step == self.steps or (every is not None and self.step % every == 0)
         if not due or self.evaluated == self.step:
             return False
-        batches = stop.between(evaluation_batches(self.val_source, self.config.data))
+        own = evaluation_batches(self.val_source, self.config.data, ranks=self.ranks)
         tasks = tuple(self.criterion.tasks)
-        measured = measure(self.learner.predictor, batches, self.info, tasks, self.device)
+        predictor = self.learner.predictor
+        self.ranks.share_buffers(predictor)  # running statistics differ until the next step
+        measured = measure(
+            predictor, stop.between(own), self.info, tasks, self.device, ranks=self.ranks
+        )
         self.metrics = measured.compute()
         self.evaluated = self.step
         log.write(self.step, "val", self.metrics)
@@ -227,18 +250,12 @@ class Trainer:
         return True
 
     def _evaluate_constant(self, stop: StopRequest) -> dict[str, float]:
-        data, tasks = self.config.data, tuple(self.criterion.tasks)
-        training = evaluation_batches(self.train_source, data, self.config.run.baseline_scenes)
-        constants = constant_prediction(stop.between(training), self.info, tasks)
-        validation = stop.between(evaluation_batches(self.val_source, data))
-        return evaluate_constant(constants, validation, self.info, tasks)
-
-    def _save_is_due(self) -> bool:
-        run = self.config.run
-        minutes = (time.monotonic() - self._saved) / 60
-        return (run.save_every is not None and self.step % run.save_every == 0) or (
-            run.save_minutes is not None and minutes >= run.save_minutes
-        )
+        data, ranks, tasks = self.config.data, self.ranks, tuple(self.criterion.tasks)
+        scenes = self.config.run.baseline_scenes
+        training = stop.between(evaluation_batches(self.train_source, data, scenes, ranks))
+        constants = constant_prediction(training, self.info, tasks, ranks)
+        validation = stop.between(evaluation_batches(self.val_source, data, ranks=ranks))
+        return evaluate_constant(constants, validation, self.info, tasks, ranks)
 
     def _save(self) -> None:
         """Write last.pt; and best.pt too where the last evaluation was the best so far."""
@@ -247,5 +264,6 @@ class Trainer:
         best = self.evaluated == self.step and score > self.best_score
         if best:
             self.best_score = score
-        self.folder.save(capture_run(self), best)
+        state = capture_run(self)
+        self.ranks.on_main(lambda: self.folder.save(state, best))
         self._saved = time.monotonic()

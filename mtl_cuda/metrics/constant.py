@@ -35,6 +35,14 @@ class MedianHistogram:
         counts = torch.bincount(bins, minlength=2 * self._HALF)
         self._counts = self._counts.to(counts.device) + counts
 
+    def state(self) -> Tensor:
+        """A copy of the counts, which can be added to those of another process."""
+        return self._counts.clone()
+
+    def load_state(self, counts: Tensor) -> None:
+        """Replace the counts by `state` of another, or a sum of such."""
+        self._counts = counts.clone()
+
     def median(self) -> float:
         """The lower median; NaN where nothing was counted."""
         total = int(self._counts.sum())
@@ -87,6 +95,24 @@ class ConstantBaseline:
                 histogram.update(offsets[:, axis])
         if "depth" in self.tasks:
             self._depth.update(targets["depth"])
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of all counts, by name; those of several processes are merged by adding them."""
+        x, y = self._offsets
+        return {
+            "semantic": self._classes.clone(),
+            "instance/x": x.state(),
+            "instance/y": y.state(),
+            "depth": self._depth.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Replace all counts by those of `state`."""
+        self._classes = state["semantic"].clone()
+        for histogram, name in zip(
+            (*self._offsets, self._depth), ("instance/x", "instance/y", "depth")
+        ):
+            histogram.load_state(state[name])
 
     def constants(self) -> dict[str, int | float | tuple[float, float]]:
         """The prediction of each task: a class (-1: no pixel seen), (x, y) in pixels, a number."""

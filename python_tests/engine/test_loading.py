@@ -6,22 +6,25 @@ from itertools import islice
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mtl_cuda.data import CITYSCAPES_INFO, Scene
 from mtl_cuda.engine.build import open_source
 from mtl_cuda.engine.config import TrainConfig
+from mtl_cuda.engine.distributed import Ranks
 from mtl_cuda.engine.loading import EpochOrder, evaluation_batches, to_device, training_batches
 
 
 def test_every_epoch_has_its_own_order() -> None:
-    order, again = EpochOrder(50, seed=3), EpochOrder(50, seed=3)
+    order, again = EpochOrder(50, seed=3, batch_size=5), EpochOrder(50, 3, 5)
     first = list(order)
     assert sorted(first) == list(range(50))
     assert first == list(again)
     order.epoch = 1
     assert sorted(order) == list(range(50))
     assert list(order) != first
-    assert list(EpochOrder(50, seed=4)) != first
+    assert list(EpochOrder(50, 4, 5)) != first
 
 
 def test_batches_go_on_beyond_an_epoch(tiny: Callable[..., TrainConfig]) -> None:
@@ -76,3 +79,25 @@ def test_a_worker_that_takes_too_long_is_told(tiny: Callable[..., TrainConfig]) 
         next(training_batches(Hanging(), config.data, 0))
     with pytest.raises(RuntimeError, match=r"data\.timeout"):
         next(iter(evaluation_batches(Hanging(), config.data)))
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 30), st.integers(0, 2))
+def test_processes_share_every_batch(count: int, own: int, length: int, first: int) -> None:
+    def batches(index: int, processes: int) -> list[list[int]]:
+        ranks = Ranks()
+        ranks.index, ranks.count = index, processes
+        order = EpochOrder(length, 5, own * count, ranks)
+        order.batch = min(first, length // (own * count))
+        indices, size = list(order), own * count // processes
+        assert len(indices) == len(order)
+        return [indices[i : i + size] for i in range(0, len(indices), size)]
+
+    shares = [batches(index, count) for index in range(count)]
+    assert [sum(parts, []) for parts in zip(*shares)] == batches(0, 1)  # noqa: RUF017
+
+
+def test_a_batch_that_cannot_be_shared() -> None:
+    ranks = Ranks()
+    ranks.count = 3
+    with pytest.raises(ValueError, match=r"data\.batch_size: .* multiple of the 3 processes.* 4"):
+        EpochOrder(10, 0, 4, ranks)

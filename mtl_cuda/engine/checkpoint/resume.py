@@ -8,6 +8,7 @@ from typing import Any
 from mtl_cuda.engine.checkpoint.folder import Checkpoint, RunFolder
 from mtl_cuda.engine.checkpoint.sealed import CheckpointError, load_checkpoint
 from mtl_cuda.engine.config import TrainConfig, from_dict, to_dict
+from mtl_cuda.engine.distributed import ALONE, Ranks
 
 _FREE = {
     "data.root",
@@ -28,6 +29,7 @@ _FREE = {
     "run.eval_every",
     "run.log_every",
     "run.device",
+    "run.rank_timeout",
     "run.deterministic",
     "run.channels_last",
     "run.compile",
@@ -38,13 +40,28 @@ _FREE = {
 """Keys and sections that may change: where things are, how often, how long, and on what machine."""
 
 
-def find_checkpoint(config: TrainConfig) -> Checkpoint | None:
+def find_checkpoint(config: TrainConfig, ranks: Ranks = ALONE) -> Checkpoint | None:
     """Load the checkpoint that `run.resume` asks for; None where the run starts afresh.
+
+    Of several processes the main one finds it, and every one loads it.
 
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointError: it cannot be used.
     """
+    found = []
+
+    def find() -> Path | None:
+        found.append(_find_checkpoint(config))
+        return None if found[0] is None else found[0].path
+
+    path = ranks.on_main(find)
+    if found:
+        return found[0]
+    return None if path is None else Checkpoint(path, load_checkpoint(path))
+
+
+def _find_checkpoint(config: TrainConfig) -> Checkpoint | None:
     resume = config.run.resume
     if resume is None:
         return None

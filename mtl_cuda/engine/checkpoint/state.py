@@ -13,6 +13,7 @@ from mtl_cuda.data import DatasetInfo, SceneSource
 from mtl_cuda.engine.checkpoint.folder import Checkpoint
 from mtl_cuda.engine.checkpoint.sealed import CheckpointError
 from mtl_cuda.engine.config import TrainConfig, to_dict
+from mtl_cuda.engine.distributed import Ranks
 from mtl_cuda.engine.loading import Position
 
 _NUMBERS = ("step", "evaluated", "seconds", "metrics", "baseline", "best_score", "threads")
@@ -31,6 +32,7 @@ class Run(Protocol):
 
     Attributes:
         config: of the run.
+        ranks: the processes that train together.
         parts: by the name under which a checkpoint holds their state.
         position: among the samples.
         steps: that are planned.
@@ -39,6 +41,7 @@ class Run(Protocol):
     """
 
     config: TrainConfig
+    ranks: Ranks
     parts: dict[str, Stateful]
     position: Position
     steps: int
@@ -47,13 +50,15 @@ class Run(Protocol):
 
 
 def capture_run(run: Run) -> dict[str, Any]:
-    """All of a run: numbers, strings, tuples, dicts and tensors."""
+    """All of a run: numbers, strings, tuples, dicts and tensors; all processes must call it."""
+    main, *others = run.ranks.gathered(random_states())
     return {
         **{name: part.state_dict() for name, part in run.parts.items()},
         **{name: getattr(run, name) for name in _NUMBERS},
         "steps": run.steps,
         "position": dataclasses.asdict(run.position),
-        "random": random_states(),
+        "random": main,
+        "random_of_others": others,
         "config": to_dict(run.config),
         "info": dataclasses.asdict(run.info),
         "scenes": len(run.train_source),
@@ -63,7 +68,8 @@ def capture_run(run: Run) -> dict[str, Any]:
 def apply_run(run: Run, checkpoint: Checkpoint) -> None:
     """Put a trainer of the same configuration where the captured one was.
 
-    The plan of steps is kept unless the configuration has another length now.
+    The plan of steps is kept unless the configuration has another length now. A process that the
+    captured run did not have goes on with the random numbers of its own start.
 
     Raises:
         CheckpointError: something is missing or does not fit; `run` is of no use then.
@@ -78,7 +84,9 @@ def apply_run(run: Run, checkpoint: Checkpoint) -> None:
         length, before = run.config.run, state["config"]["run"]
         if (length.steps, length.minutes) == (before["steps"], before["minutes"]):
             run.steps = state["steps"]
-        set_random_states(state["random"])
+        states = [state["random"], *state.get("random_of_others", [])]
+        if run.ranks.index < len(states):
+            set_random_states(states[run.ranks.index])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(

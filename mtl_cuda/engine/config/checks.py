@@ -51,6 +51,7 @@ def check_config(config: TrainConfig) -> None:
     for key in (
         "run.minutes",
         "run.save_minutes",
+        "run.rank_timeout",
         "optim.clip_norm",
         "optim.learning_rate",
         "instances.eps",

@@ -28,7 +28,8 @@ class DataConfig:
         scale_range: smallest and largest random scale of training scenes.
         flip_probability: of mirroring a training scene left and right.
         jitter: brightness, contrast and saturation vary by up to this fraction in training.
-        batch_size: scenes per training step.
+        batch_size: scenes per training step, of all processes together, which must be able to
+            share them equally.
         eval_batch_size: scenes per step of evaluation.
         workers: processes that load scenes, at most one per core; 0 loads in the main process.
         timeout: seconds to wait for a worker's batch before the run ends with an error; 0 waits
@@ -177,7 +178,10 @@ class RunConfig:
             is set from the time the first ones take (at most `steps`), and the schedule ends with
             it. Null runs all `steps`.
         seed: of the weights, the order of scenes and their augmentation.
-        device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ...
+        device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ... Several processes
+            (`torchrun`) take a GPU each.
+        rank_timeout: minutes for which one of several processes waits for another before it gives
+            up.
         channels_last: keep images and weights in memory with the channels together, which
             convolutions on the CPU and in half precision prefer; results change by rounding only.
         precision: of the network's forward pass in training: float32; bfloat16, which needs
@@ -208,6 +212,7 @@ class RunConfig:
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
+    rank_timeout: float = 10.0
     channels_last: bool = True
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: bool = False

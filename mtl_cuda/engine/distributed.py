@@ -1,0 +1,191 @@
+"""The processes that train together: who they are, and the little they tell one another.
+
+`torchrun` starts them and says in the environment which one each is. Gradients are not handled
+here: `DistributedDataParallel` averages them, and `mtl_cuda.joined` joins the losses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+
+Value = TypeVar("Value")
+
+
+class OtherRankError(RuntimeError):
+    """Another process of the run failed; it tells the cause itself, too."""
+
+
+class Ranks:
+    """One process that trains alone; it tells itself what it knows, and waits for nobody.
+
+    Attributes:
+        index: of this process among those that train together, from 0.
+        count: of these processes.
+    """
+
+    index = 0
+    count = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the one that writes files and prints."""
+        return self.index == 0
+
+    def device_name(self, name: str) -> str:
+        """The device of this process where the configuration says `name`."""
+        return name
+
+    def largest(self, values: Sequence[int]) -> list[int]:
+        """The largest of each value over all processes."""
+        return list(values)
+
+    def gathered(self, value: Value) -> list[Value]:
+        """What each process has passed, in their order."""
+        return [value]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, on the device where it is."""
+        return tensor
+
+    def on_main(self, function: Callable[[], Value]) -> Value:
+        """Call a function in the main process alone; every process gets what it returns.
+
+        Raises:
+            OtherRankError: the function has raised, in the processes that did not call it.
+        """
+        return function()
+
+    def wrapped(self, module: nn.Module) -> nn.Module:
+        """The module with gradients that are means over all processes."""
+        return module
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give all processes the buffers of the main one."""
+
+
+ALONE = Ranks()
+
+
+class ProcessGroup(Ranks):
+    """One of several processes that `torch.distributed` connects.
+
+    Args:
+        local: place of this process among those of its machine.
+        on_gpu: whether they compute on GPUs.
+    """
+
+    def __init__(self, local: int, on_gpu: bool) -> None:
+        self.index = distributed.get_rank()
+        self.count = distributed.get_world_size()
+        self._device = torch.device("cuda", local) if on_gpu else torch.device("cpu")
+
+    def device_name(self, name: str) -> str:  # noqa: D102 (all methods: see `Ranks`)
+        return str(self._device)
+
+    def largest(self, values: Sequence[int]) -> list[int]:  # noqa: D102
+        shared = torch.tensor(values, device=self._device)
+        distributed.all_reduce(shared, distributed.ReduceOp.MAX)
+        return shared.tolist()
+
+    def gathered(self, value: Value) -> list[Value]:  # noqa: D102
+        values: list[Any] = [None] * self.count
+        distributed.all_gather_object(values, value)
+        return values
+
+    def sum(self, tensor: Tensor) -> Tensor:  # noqa: D102
+        summed = tensor.to(self._device, copy=True)
+        distributed.all_reduce(summed)
+        return summed.to(tensor.device)
+
+    def on_main(self, function: Callable[[], Value]) -> Value:  # noqa: D102
+        outcome: list[Any] = [None, None]
+        failure = None
+        if self.is_main:
+            try:
+                outcome = [None, function()]
+            except Exception as error:
+                failure = error
+                outcome = [f"rank 0: {type(error).__name__}: {error}", None]
+        distributed.broadcast_object_list(outcome)
+        message, value = outcome
+        if failure is not None:
+            raise failure
+        if message is not None:
+            raise OtherRankError(message)
+        return value
+
+    def wrapped(self, module: nn.Module) -> nn.Module:  # noqa: D102
+        gpu = self._device.type == "cuda"
+        return nn.parallel.DistributedDataParallel(
+            module, [self._device] if gpu else None, gradient_as_bucket_view=True
+        )
+
+    def share_buffers(self, module: nn.Module) -> None:  # noqa: D102
+        for buffer in module.buffers():
+            distributed.broadcast(buffer, 0)
+
+
+@contextmanager
+def joined_ranks(device: str, minutes: float) -> Iterator[Ranks]:
+    """Join the processes that torchrun has started; alone where it was not used.
+
+    Args:
+        device: of the configuration: "auto", "cuda" (each process takes the GPU of its number on
+            its machine) or "cpu".
+        minutes: how long a process waits for another before it gives up.
+
+    Raises:
+        ValueError: the device is none of these, or there are fewer GPUs than processes.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield ALONE
+        return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    on_gpu = _on_gpu(device, local)
+    if on_gpu:
+        torch.cuda.set_device(local)
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    distributed.init_process_group(backend, timeout=timedelta(minutes=minutes))
+    with _telling_of_others():
+        yield ProcessGroup(local, on_gpu)
+    # After an error the group is left as it is: to close it could mean to wait for the others.
+    distributed.destroy_process_group()
+
+
+def _on_gpu(device: str, local: int) -> bool:
+    if device not in ("auto", "cuda", "cpu"):
+        raise ValueError(
+            f"run.device: expected auto, cuda or cpu with several processes, each of which takes "
+            f"the GPU of its own number, got {device!r}"
+        )
+    gpus = torch.cuda.device_count()
+    if device == "cpu" or (device == "auto" and gpus == 0):
+        return False
+    if local >= gpus:
+        raise ValueError(
+            f"--nproc-per-node: expected at most the {gpus} GPUs of this machine, got a process "
+            f"number {local}"
+        )
+    return True
+
+
+@contextmanager
+def _telling_of_others() -> Iterator[None]:
+    """Say in words that another process is gone; the libraries below tell of sockets."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "gloo" not in str(error) and not isinstance(error, distributed.DistError):
+            raise
+        raise OtherRankError(
+            "another process of this run ended, or did not answer within run.rank_timeout; its own "
+            f"message says why ({str(error).splitlines()[0]})"
+        ) from error

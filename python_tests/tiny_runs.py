@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,30 +40,31 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(scenes: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
     """Makes configurations for a run of a few steps; arguments replace fields of the run."""
+    return partial(tiny_config, scenes, tmp_path / "run")
 
-    def make(**run: object) -> TrainConfig:
-        values = {"steps": 3, "log_every": 1, "eval_every": 2, "panels": 1, "device": "cpu"}
-        values |= {"tensorboard": False, **run}
-        return TrainConfig(
-            data=DataConfig(
-                root=str(scenes),
-                disparity="disparity_gt",
-                size=SIZE,
-                batch_size=2,
-                eval_batch_size=2,
-                workers=0,
-            ),
-            model=ModelConfig(
-                backbone="resnet18",
-                output_stride=16,
-                width=0.125,
-                aspp_channels=8,
-                decoder_channels=8,
-                output_scale={"instance": 10.0, "depth": 0.1},
-            ),
-            loss=LossConfig(),
-            optim=OptimConfig(learning_rate=0.02, clip_norm=5.0),
-            run=RunConfig(**{"out": str(tmp_path / "run"), **values}),  # type: ignore[arg-type]
-        )
 
-    return make
+def tiny_config(scenes: Path, folder: Path, **run: object) -> TrainConfig:
+    """The configuration of a run of a few steps; arguments replace fields of the run."""
+    values = {"steps": 3, "log_every": 1, "eval_every": 2, "panels": 1, "device": "cpu"}
+    values |= {"tensorboard": False, **run}
+    return TrainConfig(
+        data=DataConfig(
+            root=str(scenes),
+            disparity="disparity_gt",
+            size=SIZE,
+            batch_size=2,
+            eval_batch_size=2,
+            workers=0,
+        ),
+        model=ModelConfig(
+            backbone="resnet18",
+            output_stride=16,
+            width=0.125,
+            aspp_channels=8,
+            decoder_channels=8,
+            output_scale={"instance": 10.0, "depth": 0.1},
+        ),
+        loss=LossConfig(),
+        optim=OptimConfig(learning_rate=0.02, clip_norm=5.0),
+        run=RunConfig(**{"out": str(folder), **values}),  # type: ignore[arg-type]
+    )

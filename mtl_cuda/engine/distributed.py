@@ -133,13 +133,13 @@ class ProcessGroup(Ranks):
 
 
 @contextmanager
-def joined_ranks(device: str, minutes: float) -> Iterator[Ranks]:
+def joined_ranks(device: str, seconds: float) -> Iterator[Ranks]:
     """Join the processes that torchrun has started; alone where it was not used.
 
     Args:
         device: of the configuration: "auto", "cuda" (each process takes the GPU of its number on
             its machine) or "cpu".
-        minutes: how long a process waits for another before it gives up.
+        seconds: how long a process waits for another before it gives up.
 
     Raises:
         ValueError: the device is none of these, or there are fewer GPUs than processes.
@@ -153,7 +153,7 @@ def joined_ranks(device: str, minutes: float) -> Iterator[Ranks]:
     if on_gpu:
         torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
-    distributed.init_process_group(backend, timeout=timedelta(minutes=minutes))
+    distributed.init_process_group(backend, timeout=timedelta(seconds=seconds))
     with _telling_of_others():
         yield ProcessGroup(local, on_gpu)
     # After an error the group is left as it is: to close it could mean to wait for the others.

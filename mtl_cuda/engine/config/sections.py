@@ -180,7 +180,7 @@ class RunConfig:
         seed: of the weights, the order of scenes and their augmentation.
         device: "auto" takes CUDA where there is a GPU; or cpu, cuda, cuda:1, ... Several processes
             (`torchrun`) take a GPU each.
-        rank_timeout: minutes for which one of several processes waits for another before it gives
+        rank_timeout: seconds for which one of several processes waits for another before it gives
             up.
         channels_last: keep images and weights in memory with the channels together, which
             convolutions on the CPU and in half precision prefer; results change by rounding only.
@@ -212,7 +212,7 @@ class RunConfig:
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
-    rank_timeout: float = 10.0
+    rank_timeout: float = 600.0
     channels_last: bool = True
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: bool = False

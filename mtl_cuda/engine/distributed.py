@@ -7,6 +7,7 @@ here: `DistributedDataParallel` averages them, and `mtl_cuda.joined` joins the l
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,9 @@ import torch
 from torch import Tensor, distributed, nn
 
 Value = TypeVar("Value")
+
+_STORE_KEY = "mtl_cuda/port"
+_ANSWER = timedelta(seconds=2)  # for which a process is waited for that may be gone
 
 
 class OtherRankError(RuntimeError):
@@ -153,11 +157,48 @@ def joined_ranks(device: str, seconds: float) -> Iterator[Ranks]:
     if on_gpu:
         torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
-    distributed.init_process_group(backend, timeout=timedelta(seconds=seconds))
-    with _telling_of_others():
-        yield ProcessGroup(local, on_gpu)
-    # After an error the group is left as it is: to close it could mean to wait for the others.
+    timeout = timedelta(seconds=seconds)
+    index = int(os.environ["RANK"])
+    store = _store_of_this_start(index, timeout)
+    distributed.init_process_group(
+        backend, store=store, rank=index, world_size=count, timeout=timeout
+    )
+    try:
+        with _telling_of_others():
+            yield ProcessGroup(local, on_gpu)
+    except BaseException:
+        # NCCL might wait for the others: then the end of the process closes the group.
+        if not on_gpu:
+            distributed.destroy_process_group()
+        raise
     distributed.destroy_process_group()
+
+
+def _store_of_this_start(index: int, timeout: timedelta) -> distributed.Store:
+    """Where the processes find one another's addresses.
+
+    torchrun keeps one store for all its restarts, in which a process may read what those before the
+    restart wrote (https://github.com/pytorch/pytorch/issues/135712). So that store only says where
+    another is, which the first process makes anew; an old address is known by nobody answering.
+    """
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return distributed.TCPStore(host, port, None, index == 0, timeout, wait_for_workers=False)
+    kept = distributed.TCPStore(host, port, None, False, timeout)
+    if index == 0:
+        store = distributed.TCPStore(host, 0, None, True, timeout, wait_for_workers=False)
+        kept.set(_STORE_KEY, str(store.port))
+        return store
+    deadline = time.monotonic() + timeout.total_seconds()
+    while True:
+        port = int(kept.get(_STORE_KEY))
+        try:
+            store = distributed.TCPStore(host, port, None, False, _ANSWER)
+            store.set_timeout(timeout)
+            return store
+        except distributed.DistError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _on_gpu(device: str, local: int) -> bool:

@@ -75,6 +75,7 @@ def test_a_hung_process_ends_the_other_in_time(scenes: Path, tmp_path: Path) -> 
         wait_for(lambda: steps_of(tmp_path) > 2)
         os.kill(processes[1].pid or 0, signal.SIGSTOP)
         processes[0].join(15)
+        processes[1].kill()
         assert processes[0].exitcode == 2
     assert "did not answer within run.rank_timeout" in (tmp_path / "out-0").read_text()
 

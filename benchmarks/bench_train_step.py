@@ -9,8 +9,8 @@ Forward, loss and backward, without the optimizer, with the predictions
   fused, interpolated     interpolated first, as a loss at full resolution needs
   eager                   interpolated first, loss in PyTorch
 Memory is what a step takes beyond weights, images and targets, gradients of the weights included.
-On a GPU the largest batch is found by trying; on the CPU it follows from this batch and one of
-twice the size, since memory grows by the same amount with every picture.
+On a GPU the largest batch is found by trying; on the CPU it follows from this batch and one four
+times as large, since memory grows by the same amount with every picture.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from torch import Tensor
 from train_step_case import LOSSES, make_network, make_steps
 
 from mtl_cuda.models import MultiTaskDeepLabV3
+
+_MORE = 4  # times the batch, to see by how much memory grows
 
 
 def synchronised(step: Callable[[], Tensor], device: str) -> Callable[[], Tensor]:
@@ -43,16 +45,16 @@ def synchronised(step: Callable[[], Tensor], device: str) -> Callable[[], Tensor
 def peak_bytes(step: Callable[[], Tensor], device: str) -> int:
     """Memory that a step takes beyond what is there before it."""
     if device == "cpu":
-        return common.peak_extra_bytes(step)
+        return max(common.peak_extra_bytes(step) for _ in range(2))
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     step()
     return torch.cuda.max_memory_allocated() - before
 
 
-def batch_by_growth(peak: int, of_double: int, batch: int, memory: float) -> int:
-    """The batch that fits into `memory` bytes: `batch` takes `peak`, twice it `of_double`."""
-    growth = max((of_double - peak) / batch, 1.0)
+def batch_by_growth(peak: int, of_more: int, batch: int, memory: float) -> int:
+    """The batch that fits into `memory` bytes: `batch` takes `peak`, `_MORE` times it the other."""
+    growth = max((of_more - peak) / ((_MORE - 1) * batch), 1.0)
     return batch + int((memory - peak) // growth)
 
 
@@ -96,10 +98,10 @@ def measure(options: argparse.Namespace, name: str, size: tuple[int, int]) -> li
         del steps
         largest = {k: batch_by_trying(network, size, k, options.memory * 2**30) for k in LOSSES}
     else:
-        double = make_steps(network, 2 * batch, size, device)
+        more = make_steps(network, _MORE * batch, size, device)
         largest = {
             k: batch_by_growth(peaks[k], peak_bytes(step, device), batch, options.memory * 2**30)
-            for k, step in double.items()
+            for k, step in more.items()
         }
     return [
         {"name": k, "step": vars(timings[k]), "peak_bytes": peaks[k], "total": totals[k],

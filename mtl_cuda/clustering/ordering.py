@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 import mtl_cuda.ops.optics  # noqa: F401  registers the ops
-from mtl_cuda.clustering.points import check_points, check_radius, check_samples
+from mtl_cuda.clustering.points import check_points, check_radius, check_samples, dbscan
 
 CLUSTER_METHODS = ("xi", "dbscan")
 
 
 class OpticsResult(NamedTuple):
     """The order in which OPTICS takes N points, and clusters drawn from it.
+
+    Of points on a CUDA device there are labels only; the other tensors are empty.
 
     Attributes:
         labels_: int64 [N], -1 = noise.
@@ -50,12 +52,14 @@ def optics(
     sequential, but visits only points to which it has something to offer, and points in the same
     place once.
 
-    Where only the labels at one radius are wanted,
-    :func:`mtl_cuda.dbscan` with ``border="optics"`` is much faster.
+    Where only the labels at one radius are wanted, :func:`mtl_cuda.dbscan` with
+    ``border="optics"`` is much faster. They are what a CUDA device can give, where nothing walks
+    from point to point: ``cluster_method="dbscan"`` at ``eps = max_eps``.
 
     Args:
-        points: [N,2] float32 or float64 tensor on the CPU. Points with NaN or infinity are noise,
-            out of everyone's reach, and taken at their index's turn.
+        points: [N,2] float32 or float64 tensor on the CPU or, for these labels, a CUDA device.
+            Points with NaN or infinity are noise, out of everyone's reach, and taken at their
+            index's turn.
         min_samples: points, at least 1 and at most N, that a core point has within ``max_eps``.
         max_eps: the largest distance considered, at least 1e-150; may be infinite.
         cluster_method: "xi" cuts the reachability plot at steep places; "dbscan" at ``eps``.
@@ -68,7 +72,8 @@ def optics(
     Raises:
         TypeError: ``points`` is no tensor of a supported type, or a number is no integer.
         ValueError: another shape, or an argument out of its range.
-        NotImplementedError: the points are not on the CPU.
+        NotImplementedError: the points are on a CUDA device, and more than the labels at
+            ``max_eps`` is asked for; or they are on another device.
     """
     check_points(points)
     if cluster_method not in CLUSTER_METHODS:
@@ -87,6 +92,8 @@ def optics(
         raise ValueError(f"eps: expected a number from 0 to max_eps = {max_eps}, got {radius}")
 
     given = points.detach()  # nothing here has a derivative
+    if given.is_cuda:
+        return _labels_only(given, min_samples, max_eps, cluster_method == "dbscan", radius)
     order, reach, core, predecessor = torch.ops.mtl_cuda.optics(given, float(max_eps), min_samples)
     if cluster_method == "dbscan":
         labels = labels_at(radius, order, reach, core)
@@ -95,6 +102,20 @@ def optics(
             order, reach, predecessor, min_samples, size, float(xi), predecessor_correction
         )
     return OpticsResult(labels, order, reach, core, predecessor)
+
+
+def _labels_only(
+    points: Tensor, min_samples: int, max_eps: float, at_radius: bool, radius: float
+) -> OpticsResult:
+    if not at_radius or radius != max_eps or max_eps == float("inf"):
+        raise NotImplementedError(
+            "points: on a CUDA device optics gives the labels of cluster_method='dbscan' at a "
+            "finite max_eps = eps; move them with .cpu() for the order and for other labels"
+        )
+    nothing = points.new_empty(0, dtype=torch.float64)
+    none = points.new_empty(0, dtype=torch.int64)
+    labels = dbscan(points, max_eps, min_samples, border="optics").labels_
+    return OpticsResult(labels, none, nothing, nothing, none)
 
 
 def labels_at(eps: float, ordering: Tensor, reachability: Tensor, core_distances: Tensor) -> Tensor:

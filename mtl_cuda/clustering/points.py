@@ -56,7 +56,7 @@ def dbscan(
         ValueError: another shape, or a number out of its range.
         NotImplementedError: the points are neither on the CPU nor on a CUDA device.
     """
-    check_points(points, ("cpu", "cuda"))
+    check_points(points)
     check_radius(eps, "eps")
     check_samples(min_samples, "min_samples")
     if border not in op.BORDERS:
@@ -65,17 +65,17 @@ def dbscan(
     return DbscanResult(labels.long(), core.nonzero().flatten())
 
 
-def check_points(points: object, devices: tuple[str, ...] = ("cpu",)) -> None:
-    """Refuse what is no [N,2] of floats on a device of these types."""
+def check_points(points: object) -> None:
+    """Refuse what is no [N,2] of floats on the CPU or a CUDA device."""
     tensor = checks.check_tensor(points, "points")
     checks.check_dtype(tensor, (torch.float64, torch.float32), "points")
     if tensor.dim() != 2 or tensor.shape[1] != 2:
         raise ValueError(f"points: expected [N,2], got {list(tensor.shape)}")
     if len(tensor) > MAX_POINTS:
         raise ValueError(f"points: expected at most 2**30, got {len(tensor)}")
-    if tensor.device.type not in devices:
+    if tensor.device.type not in ("cpu", "cuda"):
         raise NotImplementedError(
-            f"points: expected a tensor on one of {list(devices)}, got one on {tensor.device}; "
+            f"points: expected a tensor on the CPU or a CUDA device, got one on {tensor.device}; "
             "move it with .cpu()"
         )
 

@@ -12,7 +12,9 @@ from torch import Tensor
 import mtl_cuda
 from mtl_cuda.clustering.instances import MAX_CLASSES_CUDA
 from mtl_cuda.clustering.panoptic import merge_panoptic
+from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.data import DatasetInfo
+from mtl_cuda.ops.cluster_instances import TooManyClustersError
 
 _WIDTH_PER_EPS = 128
 _WIDTH_PER_SAMPLE = 32
@@ -58,16 +60,28 @@ def find_segments(
 
     Returns:
         "instances" (`InstanceClusters`) and "panoptic" (`PanopticSegments`), on the maps' device,
-        or on the CPU where there are more thing classes than the device clusters.
+        or on the CPU where there are more thing classes or clusters than the device takes.
     """
     device = maps["semantic"].device
     if len(info.thing_classes) > MAX_CLASSES_CUDA:
         device = torch.device("cpu")
+    try:
+        instances = _cluster(maps, device, info, config)
+    except TooManyClustersError:
+        instances = _cluster(maps, torch.device("cpu"), info, config)
+    semantic = maps["semantic"].to(instances.ids.device)
+    panoptic = merge_panoptic(semantic, instances, info.thing_classes, config.min_stuff_pixels)
+    return {"instances": instances, "panoptic": panoptic}
+
+
+def _cluster(
+    maps: Mapping[str, Tensor], device: torch.device, info: DatasetInfo, config: InstanceConfig
+) -> InstanceClusters:
     semantic = maps["semantic"].to(device)
     width = semantic.shape[-1]
     # An instance has the class of each of its pixels: one number stands for those of all classes.
     probability = maps["probability"].to(device)[:, None]
-    instances = mtl_cuda.cluster_instances(
+    return mtl_cuda.cluster_instances(
         maps["instance"].to(device),
         semantic,
         info.thing_classes,
@@ -76,5 +90,3 @@ def find_segments(
         min_pixels=config.min_pixels,
         probabilities=probability.expand(-1, max(info.thing_classes) + 1, -1, -1),
     )
-    panoptic = merge_panoptic(semantic, instances, info.thing_classes, config.min_stuff_pixels)
-    return {"instances": instances, "panoptic": panoptic}

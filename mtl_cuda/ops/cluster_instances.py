@@ -20,6 +20,11 @@ METHODS = ("density", "grid")
 
 Six = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
+
+class TooManyClustersError(ValueError):
+    """More clusters in an image than a CUDA device takes; the CPU takes any number."""
+
+
 _ARGUMENTS = (
     "(Tensor offsets, Tensor semantic, Tensor? probabilities, int[] thing_classes, str method,"
     " float eps, int min_samples, str border, int cells_per_pixel, float margin,"
@@ -87,7 +92,7 @@ def _cluster_instances_cuda(
     )
     numbers = found.tolist()
     if min(numbers, default=0) < 0:
-        raise ValueError(
+        raise TooManyClustersError(
             f"min_samples: expected a number that leaves at most {library().MAX_CLUSTERS} clusters "
             f"in an image on a CUDA device, got {-min(numbers)} clusters; raise it"
         )

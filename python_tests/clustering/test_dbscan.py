@@ -202,7 +202,7 @@ def test_refused() -> None:
         mtl_cuda.dbscan(points.long(), 1.0)
     with pytest.raises(ValueError, match=r"points: expected \[N,2\], got \[2, 5\]"):
         mtl_cuda.dbscan(points.T, 1.0)
-    with pytest.raises(NotImplementedError, match=r"points: .*\['cpu', 'cuda'\], got one on meta"):
+    with pytest.raises(NotImplementedError, match=r"CPU or a CUDA device, got one on meta"):
         mtl_cuda.dbscan(points.to("meta"), 1.0)
     for eps in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="eps: expected a number from"):

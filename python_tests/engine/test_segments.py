@@ -12,6 +12,7 @@ from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO
 from mtl_cuda.engine.evaluate import evaluate, predict_maps
 from mtl_cuda.engine.segments import InstanceConfig, find_segments, has_segments
 from mtl_cuda.metrics import target_offsets
+from mtl_cuda.ops.cluster_instances import TooManyClustersError
 
 CPU = torch.device("cpu")
 TASKS = ("semantic", "instance")
@@ -52,6 +53,22 @@ def test_options_reach_the_clusters() -> None:
     stuff = InstanceConfig(min_stuff_pixels=32 * 64)
     metrics = evaluate(Oracle(), [batch()], CITYSCAPES_INFO, TASKS, CPU, stuff)
     assert metrics["panoptic/pq_stuff"] == 0
+
+
+def test_more_clusters_than_the_device_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU finds them; here, where there is no other device, at the second call."""
+    original, calls = mtl_cuda.cluster_instances, []
+
+    def limited(*args: Any, **options: Any) -> Any:
+        calls.append(args[0].device)
+        if len(calls) == 1:
+            raise TooManyClustersError("min_samples: too small")
+        return original(*args, **options)
+
+    monkeypatch.setattr(mtl_cuda, "cluster_instances", limited)
+    metrics = evaluate(Oracle(), [batch()], CITYSCAPES_INFO, TASKS, CPU, InstanceConfig())
+    assert metrics["instances/ap"] == 1
+    assert calls == [CPU, CPU]
 
 
 def test_without_options_no_instances_are_looked_for() -> None:

@@ -32,6 +32,26 @@ def test_as_on_the_cpu(border: str) -> None:
         _assert_as_on_the_cpu(points.float(), case.eps, case.min_samples, border)
 
 
+def test_optics_gives_labels() -> None:
+    for case in point_cases(20, (1, 7, 150, 1000), seed=6):
+        points = torch.from_numpy(case.points)
+        number = min(case.min_samples, len(points))
+        expected = mtl_cuda.optics(points, number, case.eps, "dbscan").labels_
+        found = mtl_cuda.optics(points.to(DEVICE), number, case.eps, "dbscan").labels_
+        assert found.device.type == DEVICE.type
+        assert torch.equal(found.cpu(), expected)
+
+
+@cuda_only
+def test_optics_refuses_what_needs_the_order() -> None:
+    points = torch.rand(9, 2, device=DEVICE)
+    for arguments in ({}, {"cluster_method": "dbscan"}, {"max_eps": 0.5}):
+        with pytest.raises(NotImplementedError, match=r"points: .*\.cpu\(\)"):
+            mtl_cuda.optics(points, 3, **arguments)
+    with pytest.raises(NotImplementedError, match="finite max_eps = eps"):
+        mtl_cuda.optics(points, 3, 0.5, "dbscan", eps=0.4)
+
+
 def test_bad_and_no_points() -> None:
     points = torch.rand(500, 2, generator=torch.Generator().manual_seed(0)) * 9
     points[::50] = torch.nan

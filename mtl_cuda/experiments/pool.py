@@ -192,10 +192,19 @@ def _serve(connection: Connection, threads: int) -> None:
 
     if hasattr(os, "setsid"):
         os.setsid()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     torch.set_num_threads(threads)
     with suppress(EOFError, OSError):
         while True:
             connection.send(train_run(connection.recv()))
+
+
+def _end_with_the_parent() -> None:
+    """Stop with a checkpoint where the parent was killed, and could not ask for it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def train_run(config: TrainConfig) -> tuple[str | None, bool]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STARTS = (-2.0, 0.0, 2.5, 5.0)
 """Of log sigma^2: the range of the paper's appendix."""
-MULTIPLIERS = (0.01, 0.1, 1.0)
+MULTIPLIERS = (0.001, 0.01, 0.1, 1.0)
 """Of optim.log_variance_lr as configured."""
 TOLERANCE = 0.2
 """Log-variances this near have met: sigmas within 10 % of one another."""
@@ -99,7 +99,7 @@ def summarise(results: Results) -> Summary:
         findings=_findings(results, tasks),
         table=Table([*result_columns(results, names, by), *ends]),
         draw=lambda figure: _draw(figure, results, tasks),
-        figure_size=(3.6 * len(tasks) + 0.6, 2.7 * len(MULTIPLIERS)),
+        figure_size=(3.6 * len(tasks) + 0.6, 2.2 * len(MULTIPLIERS)),
         notes=[
             NOTE,
             f"Log-variances have met when those from all starts lie within {TOLERANCE} (σ within "

@@ -65,6 +65,6 @@ def test_failed_runs_give_exit_code_2(
 ) -> None:
     arguments = ["experiment", "sigma", "--config", str(config), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--data.root", str(tmp_path / "nowhere")]) == 2
-    assert capsys.readouterr().out.count("\nFAILED lr") == 12
+    assert capsys.readouterr().out.count("\nFAILED lr") == 16
     assert main([*arguments, "--data.rot", "x"]) == 2
     assert "data.rot" in capsys.readouterr().err

@@ -158,8 +158,8 @@ def test_sigma_says_which_multiplier_makes_them_meet(tiny: Tiny, tmp_path: Path)
     )
     summary = experiment.summarise(results)
     assert "meet, as in the paper, with optim.log_variance_lr 1 (" in summary.findings[0]
-    assert "0.1: semantics end 7 apart in log σ²" in summary.findings[2]
-    assert "1: semantics meet, 0 apart (for good from step 110)" in summary.findings[3]
+    assert "0.1: semantics end 7 apart in log σ²" in summary.findings[3]
+    assert "1: semantics meet, 0 apart (for good from step 110)" in summary.findings[4]
     assert "| -2.00 | -2.00 | -2.00 |" in summary.table.markdown()
     slower = configured(tiny(steps=200), {"optim": {"log_variance_lr": 0.1}})
     results = _everything(experiment, slower, tmp_path / "b", lambda run: {"semantic": 0.4}, train)

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_cuda.cli import experiment, main
 from mtl_cuda.engine.config import TrainConfig, to_yaml
-from mtl_cuda.experiments import EXPERIMENTS
+from mtl_cuda.experiments import EXPERIMENTS, sweep
 
 Tiny = Callable[..., TrainConfig]
 
@@ -29,8 +29,12 @@ def test_the_arguments_know_every_experiment(capsys: pytest.CaptureFixture[str])
 
 
 def test_an_experiment_ends_in_a_page_a_table_and_a_figure(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sweep, "SHARES", (0.1, 0.9))
     out = tmp_path / "out"
     arguments = ["experiment", "sweep", "--config", str(config), "--out", str(out), "--seeds", "1"]
     assert (
@@ -48,16 +52,16 @@ def test_an_experiment_ends_in_a_page_a_table_and_a_figure(
         == 0
     )
     printed = capsys.readouterr().out
-    assert "stage 2 of 2: 7 runs, 0 of them finished before" in printed
+    assert "stage 2 of 2: 2 runs, 0 of them finished before" in printed
     page = (out / "sweep.md").read_text()
-    assert "10 finished runs of 10 variants." in page
+    assert "5 finished runs of 5 variants." in page
     assert "Learned σ is better than the best fixed weights, as in the paper: undecided" in page
     assert "![Fixed weights for two tasks, and what is learned](sweep.png)" in page
     assert "steps: 3" in page
-    assert (out / "sweep.csv").read_text().count("\n") == 11
+    assert (out / "sweep.csv").read_text().count("\n") == 6
     assert (out / "sweep.png").stat().st_size > 10_000
     assert (out / "sweep.svg").exists()
-    assert len(list((out / "runs").glob("share-*/seed0/last.pt"))) == 7
+    assert len(list((out / "runs").glob("share-*/seed0/last.pt"))) == 2
 
 
 def test_failed_runs_give_exit_code_2(

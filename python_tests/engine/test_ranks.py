@@ -70,6 +70,13 @@ def test_two_processes_end_where_one_does(
         assert repr(one[name]) == repr(other[name])
 
 
+def test_one_process_goes_on_from_two(scenes: Path, runs: tuple[Path, dict[str, Found]]) -> None:
+    out, _ = runs
+    config = configured(scenes, out / "fewer", steps=STEPS + 1, resume=str(out / "whole/last.pt"))
+    assert train(ALONE, config)["steps"] == STEPS + 1
+    assert load_checkpoint(out / "fewer" / "last.pt")["random_of_others"] == []
+
+
 def test_one_process_writes(runs: tuple[Path, dict[str, Found]]) -> None:
     _, found = runs
     assert all(one["wrote"] and not other["wrote"] for one, other in found.values())

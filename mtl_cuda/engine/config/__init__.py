@@ -7,8 +7,8 @@ from mtl_cuda.engine.config.sections import (
     ModelConfig,
     OptimConfig,
     RunConfig,
-    TrainConfig,
 )
+from mtl_cuda.engine.config.train_config import TrainConfig
 
 __all__ = [
     "DataConfig",

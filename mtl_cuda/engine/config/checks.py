@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from mtl_cuda.engine.config.sections import (
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+)
+from mtl_cuda.engine.segments import InstanceConfig
 from mtl_cuda.metrics.scene import TASKS
 from mtl_cuda.weighting import with_options
 
-if TYPE_CHECKING:
-    from mtl_cuda.engine.config.sections import LossConfig, TrainConfig
+
+class Sections(Protocol):
+    """What is checked: see `TrainConfig`."""
+
+    data: DataConfig
+    model: ModelConfig
+    loss: LossConfig
+    optim: OptimConfig
+    instances: InstanceConfig
+    run: RunConfig
 
 
-def check_config(config: TrainConfig) -> None:
+def check_config(config: Sections) -> None:
     """Make sure that a run can use every value.
 
     Raises:
@@ -72,7 +88,7 @@ def check_config(config: TrainConfig) -> None:
         )
 
 
-def _check_together(config: TrainConfig) -> None:
+def _check_together(config: Sections) -> None:
     """What each may be, but not both."""
     if config.run.compile and config.model.checkpointing:
         raise ValueError(
@@ -85,7 +101,7 @@ def _check_together(config: TrainConfig) -> None:
         )
 
 
-def _check_tasks(config: TrainConfig) -> None:
+def _check_tasks(config: Sections) -> None:
     tasks = config.loss.tasks
     if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(TASKS):
         raise ValueError(f"loss.tasks: expected some of {', '.join(TASKS)}, got {list(tasks)}")
@@ -108,7 +124,7 @@ def _check_weighting(loss: LossConfig) -> None:
         raise ValueError(f"loss.{error}") from error
 
 
-def _check(config: TrainConfig, key: str, holds: Callable[[Any], bool], expected: str) -> None:
+def _check(config: Sections, key: str, holds: Callable[[Any], bool], expected: str) -> None:
     section, name = key.split(".")
     value = getattr(getattr(config, section), name)
     if not holds(value):

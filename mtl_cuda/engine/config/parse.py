@@ -19,8 +19,8 @@ from mtl_cuda.engine.config.sections import (
     ModelConfig,
     OptimConfig,
     RunConfig,
-    TrainConfig,
 )
+from mtl_cuda.engine.config.train_config import TrainConfig
 from mtl_cuda.engine.segments import InstanceConfig
 
 if TYPE_CHECKING:

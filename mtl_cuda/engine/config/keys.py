@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from mtl_cuda.engine.config.sections import TrainConfig
+from mtl_cuda.engine.config.train_config import TrainConfig
 
 _SECTIONS: dict[str, Any] = {
     name: kind for name, kind in get_type_hints(TrainConfig).items() if is_dataclass(kind)

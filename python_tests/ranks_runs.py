@@ -190,6 +190,7 @@ def train(
     ranks: Ranks,
     config: TrainConfig,
     stop: tuple[int, str, int] | None = None,
+    spoil: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Train; returns what the process knows of it at the end.
 
@@ -198,6 +199,7 @@ def train(
         config: of the run; processes other than the first get another folder, which must not be.
         stop: rank that sends itself SIGTERM at the start of the n-th call of a function "learn"
             or "measure".
+        spoil: rank whose images are no numbers in the n-th step.
     """
     config = copy.deepcopy(config)
     if not ranks.is_main:
@@ -210,6 +212,8 @@ def train(
         calls[name] = calls.get(name, 0) + 1
         if stop == (ranks.index, name, calls[name]):
             os.kill(os.getpid(), signal.SIGTERM)
+        if name == "learn" and spoil == (ranks.index, calls[name]):
+            args[0][0]["image"].fill_(torch.nan)
         if name == "learn":
             seen.extend(batch["index"].tolist() for batch in args[0])
         return function(*args, **options)

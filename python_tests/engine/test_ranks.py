@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine_runs import assert_same_run
+from engine_runs import assert_same_run, rows
 from ranks_runs import on_ranks, train, train_each
 from tiny_runs import tiny_config
 
@@ -47,6 +47,7 @@ def runs(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
         "stopped in a step": (stopped, (1, "learn", 2)),
         "stopped in an evaluation": (stopped, (0, "measure", 1)),
         "gone on": (stopped,),
+        "spoilt": (configured(scenes, out / "spoilt", max_bad_steps=1), None, (1, 2)),
     }
     both = on_ranks(train_each, list(todo.values()))
     return out, {name: [found[i] for found in both] for i, name in enumerate(todo)}
@@ -68,6 +69,16 @@ def test_two_processes_end_where_one_does(
     for name in ("metrics", "baseline"):
         assert one[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-6, nan_ok=True)
         assert repr(one[name]) == repr(other[name])
+
+
+def test_all_leave_out_the_step_that_one_has_spoilt(runs: tuple[Path, dict[str, Found]]) -> None:
+    out, found = runs
+    assert [(one["code"], one["steps"]) for one in found["spoilt"]] == [(0, STEPS)] * 2
+    state = load_checkpoint(out / "spoilt" / "last.pt")
+    assert list(state["bad_steps"]) == ["1"]
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+    losses = [row["total"] for row in rows(out / "spoilt") if row["split"] == "train"]
+    assert [loss == "nan" for loss in losses] == [False, True, False, False, False]
 
 
 def test_one_process_goes_on_from_two(scenes: Path, runs: tuple[Path, dict[str, Found]]) -> None:

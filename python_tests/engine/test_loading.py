@@ -101,3 +101,15 @@ def test_a_batch_that_cannot_be_shared() -> None:
     ranks.count = 3
     with pytest.raises(ValueError, match=r"data\.batch_size: .* multiple of the 3 processes.* 4"):
         EpochOrder(10, 0, 4, ranks)
+
+
+def test_every_scene_is_measured_by_one_process(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny()
+    source = open_source(config, "val")
+    shares = []
+    for index in range(2):
+        ranks = Ranks()
+        ranks.index, ranks.count = index, 2
+        batches = evaluation_batches(source, config.data, ranks=ranks)
+        shares.append([number for batch in batches for number in batch["index"].tolist()])
+    assert shares == [[0, 2], [1]]

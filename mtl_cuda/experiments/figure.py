@@ -30,6 +30,7 @@ _STYLE: Any = {
     "grid.color": "#e6e6e2",
     "grid.linewidth": 0.7,
     "axes.axisbelow": True,
+    "axes.formatter.min_exponent": 4,  # 20, not 2 x 10^1, on logarithmic axes
     "legend.frameon": False,
     "legend.fontsize": 8,
     "svg.hashsalt": "mtl_cuda",  # the same drawing, the same bytes
@@ -90,8 +91,13 @@ def draw_result_rows(
 def draw_curves(
     axes: Axes, results: Results, variants: Mapping[str, str], measure: Measure
 ) -> None:
-    """The measure over training steps, the mean over seeds, for variants with their labels."""
+    """The measure over training steps, the mean over seeds, for variants with their labels.
+
+    Errors have a logarithmic axis: those of the first steps are many times the last.
+    """
     axes.set_title(f"{measure.title}, over training steps")
+    if not measure.higher_is_better:
+        axes.set_yscale("log")
     for colour, (name, label) in zip(COLOURS, variants.items()):
         steps, values = results.curve(name, measure.key)
         if steps:

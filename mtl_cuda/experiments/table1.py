@@ -143,14 +143,15 @@ def _findings(results: Results, by: list[Measure]) -> list[str]:
 
 
 def _late_change(results: Results, measure: Measure) -> str:
-    """How much the single task still changed in the last quarter of the steps."""
+    """How much the single task still changed over the last quarter of the steps or more."""
     steps, values = results.curve(single(measure.task), measure.key)
-    before = [v for step, v in zip(steps, values) if step <= 0.75 * results.config.run.steps]
+    before = [pair for pair in zip(steps, values) if pair[0] <= 0.75 * results.config.run.steps]
     if not before:
         return f"Whether {TASK_LABELS[measure.task]} alone has converged was not measured."
-    gain = measure.gain(values[-1], before[-1])
+    step, value = before[-1]
+    gain = measure.gain(values[-1], value)
     return (
-        f"In the last quarter of the steps {measure.label} of {TASK_LABELS[measure.task]} alone "
+        f"From step {step:g} to {steps[-1]:g} {measure.label} of {TASK_LABELS[measure.task]} alone "
         f"became {abs(100 * gain):.1f} % {'better' if gain >= 0 else 'worse'}."
     )
 

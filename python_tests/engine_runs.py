@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.context import ForkServerContext
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 
-from mtl_cuda.engine import logging
+from mtl_cuda.engine import logging, signals
 from mtl_cuda.engine.checkpoint import folder, load_checkpoint, save_checkpoint, sealed
 from mtl_cuda.engine.checkpoint.folder import RunFolder
 from mtl_cuda.engine.config import TrainConfig
@@ -157,6 +158,26 @@ def train_in_group(config: TrainConfig) -> None:
     multiprocessing.set_start_method("fork", force=True)  # else its workers have another parent
     torch.set_num_threads(1)
     sys.exit(Trainer(config).fit().exit_code)
+
+
+def fail_in_group(config: TrainConfig) -> None:
+    """Train in a process of its own until the first step fails as only a defect does."""
+
+    def defect(*_: object) -> None:
+        raise AttributeError("a defect")
+
+    Trainer.train_step = defect  # type: ignore[assignment, method-assign]
+    train_in_group(config)
+
+
+def stay_after_a_signal() -> None:
+    """Live as a process that loads data does, and be told to end once."""
+    signals._SECONDS_TO_STAY = 1
+    signals.leave_signals_to_the_parent()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)  # which the signal may not end
+    time.sleep(30)
+    os._exit(1)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def training_batches(
     seed: int,
     position: Position | None = None,
     ranks: Ranks = ALONE,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Endless batches of augmented samples; the last, incomplete one of an epoch is left out.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,8 @@ from typing import Any, TypeVar, cast
 from mtl_cuda.engine.distributed import ALONE, Ranks
 
 Item = TypeVar("Item")
+
+_SECONDS_TO_STAY = 60
 _NO_MORE = object()
 
 
@@ -87,7 +90,14 @@ def leave_signals_to_the_parent() -> None:
     """For processes that load data, which the main one needs for the step it finishes.
 
     Terminals and schedulers send their signals to all processes of a job. Ctrl-C is ignored, and so
-    is the first SIGTERM; the next one ends the process.
+    is the first SIGTERM; the next one ends the process, and time does: a main process that fails
+    sends SIGTERM once and waits.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    signal.signal(signal.SIGTERM, _stay_a_while)
+
+
+def _stay_a_while(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))  # no failure to be told of
+    signal.alarm(_SECONDS_TO_STAY)

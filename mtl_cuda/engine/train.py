@@ -6,6 +6,7 @@ import math
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -166,23 +167,23 @@ class Trainer:
         if run.minutes is not None:
             left = max(0.0, run.minutes - self.seconds / 60)
             budget = TimeBudget(left, self.steps, run.steps, self.step)
-        batches = self.meter.watching(
-            training_batches(self.train_source, data, run.seed, self.position, self.ranks)
-        )
-        if self._evaluate_if_due(stop, log, progress):  # a stop may have come before it
-            self._save()
-        while self.step < self.steps:
-            stop.check()
-            with self.meter.timing(data.batch_size * self.config.optim.accumulate):
-                row = self.train_step(*islice(batches, self.config.optim.accumulate))
-            self.meter.add(row)
-            speed = describe_speed(self.meter.speed())
-            progress.show(self.step, f"{describe_losses(row)}  {speed}")
-            save_is_due = self._ask_the_clock(budget, progress)
-            if self.step % run.log_every == 0 or self.step == self.steps:
-                log.write(self.step, "train", self.meter.means())
-            if self._evaluate_if_due(stop, log, progress) or save_is_due:
+        samples = training_batches(self.train_source, data, run.seed, self.position, self.ranks)
+        with closing(samples):  # ends its processes, whatever happens here
+            batches = self.meter.watching(samples)
+            if self._evaluate_if_due(stop, log, progress):  # a stop may have come before it
                 self._save()
+            while self.step < self.steps:
+                stop.check()
+                with self.meter.timing(data.batch_size * self.config.optim.accumulate):
+                    row = self.train_step(*islice(batches, self.config.optim.accumulate))
+                self.meter.add(row)
+                speed = describe_speed(self.meter.speed())
+                progress.show(self.step, f"{describe_losses(row)}  {speed}")
+                save_is_due = self._ask_the_clock(budget, progress)
+                if self.step % run.log_every == 0 or self.step == self.steps:
+                    log.write(self.step, "train", self.meter.means())
+                if self._evaluate_if_due(stop, log, progress) or save_is_due:
+                    self._save()
 
     def train_step(self, *batches: Batch) -> dict[str, float]:
         """Learn from the batches of a step; returns a training row of metrics.csv but its speed.

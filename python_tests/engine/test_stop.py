@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_runs import assert_same_run, in_group, train_in_group
+from engine_runs import (
+    assert_same_run,
+    fail_in_group,
+    in_group,
+    stay_after_a_signal,
+    train_in_group,
+)
 
 from mtl_cuda.cli import main
 from mtl_cuda.engine import train as train_module
@@ -131,3 +137,20 @@ def test_a_signal_to_all_processes_of_a_job(tiny: Make, tmp_path: Path) -> None:
         process.join(30)
         assert process.exitcode == 143
     assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] >= 3
+
+
+def test_a_defect_leaves_no_process_behind(tiny: Make) -> None:
+    """The main process waits for those that load data; they must not wait for it."""
+    config = tiny()
+    config.data.workers = 1
+    with in_group(fail_in_group, config) as process:
+        process.join(30)
+        assert process.exitcode == 1
+
+
+def test_a_process_that_loads_data_ends_soon_after_a_signal() -> None:
+    start = time.monotonic()
+    with in_group(stay_after_a_signal) as process:
+        process.join(15)
+        assert process.exitcode == 0
+    assert time.monotonic() - start > 1

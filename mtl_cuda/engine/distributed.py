@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 Value = TypeVar("Value")
 
 _STORE_KEY = "mtl_cuda/port"
+_SIGNS = ("gloo", "closure", "Connection")  # in messages about lost connections
 _ANSWER = timedelta(seconds=2)  # for which a process is waited for that may be gone
 
 
@@ -224,7 +225,8 @@ def _telling_of_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "gloo" not in str(error) and not isinstance(error, distributed.DistError):
+        is_from_below = any(sign in str(error) for sign in _SIGNS)
+        if not is_from_below and not isinstance(error, distributed.DistError):
             raise
         raise OtherRankError(
             "another process of this run ended, or did not answer within run.rank_timeout; its own "

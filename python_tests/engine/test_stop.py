@@ -93,6 +93,7 @@ def test_a_signal_in_any_phase_loses_nothing(
 
 def test_a_second_interrupt_stops_at_once(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(tiny(steps=4))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored
 
     def stuck(batch: Any) -> dict[str, float]:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -103,10 +104,13 @@ def test_a_second_interrupt_stops_at_once(tiny: Make, monkeypatch: pytest.Monkey
         raise AssertionError
 
     monkeypatch.setattr(trainer, "train_step", stuck)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.fit()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.fit()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not trainer.folder.last.exists()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_request_is_seen_between_items() -> None:

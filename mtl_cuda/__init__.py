@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mtl_cuda.clustering.instances import cluster_instances
     from mtl_cuda.clustering.ordering import optics
     from mtl_cuda.clustering.points import dbscan
+    from mtl_cuda.inference.model import load_model
     from mtl_cuda.modules import MultiTaskLoss, MultiTaskLossOutput
     from mtl_cuda.tasks import CrossEntropyTask, InstanceOffsetTask, L1Task
 
@@ -28,6 +29,7 @@ __all__ = [
     "cluster_instances",
     "dbscan",
     "functional",
+    "load_model",
     "optics",
     "reference",
     "weighting",
@@ -41,6 +43,7 @@ _MODULES = {
     "MultiTaskLossOutput": "modules",
     "cluster_instances": "clustering.instances",
     "dbscan": "clustering.points",
+    "load_model": "inference.model",
     "optics": "clustering.ordering",
 }
 

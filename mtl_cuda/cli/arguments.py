@@ -8,7 +8,8 @@ from pathlib import Path
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """The checkpoint, and where its network runs."""
-    parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a training run")
+    parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a training run, or "
+                        "the .safetensors that mtl-cuda export writes")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
 
 

@@ -9,12 +9,13 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mtl_cuda.cli import demo, evaluate, experiment, info, predict, prepare, synth, train
+from mtl_cuda.cli import demo, evaluate, experiment, export, info, predict, prepare, synth, train
 
 _COMMANDS = {
     "demo": demo,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "synth": synth,
     "prepare": prepare,
     "info": info,

@@ -28,21 +28,34 @@ SELECTION = {
 def predict_maps(
     network: nn.Module, images: Tensor, size: tuple[int, int], *, probability: bool = False
 ) -> dict[str, Tensor]:
-    """Predict every task at `size`.
+    """Predict every task at `size`: `upsample_predictions` of what the network makes of images.
 
     Args:
         network: returns low-resolution predictions by task.
         images: float [B, 3, H, W], normalised.
-        size: height and width of the result; offsets keep the unit they are predicted in.
+        size: height and width of the result.
+        probability: return that of each pixel's class too.
+    """
+    return upsample_predictions(network(images), size, probability=probability)
+
+
+def upsample_predictions(
+    predictions: Mapping[str, Tensor], size: tuple[int, int], *, probability: bool = False
+) -> dict[str, Tensor]:
+    """Turn low-resolution predictions by task into maps.
+
+    Args:
+        predictions: [B, C, h, w]; of "semantic" logits.
+        size: height and width of the maps; offsets keep the unit they are predicted in.
         probability: return that of each pixel's class too.
 
     Returns:
         "semantic" int64 [B, *size] trainIds, -1 where the network gave no number; "probability"
         float [B, *size]; "instance" float [B, 2, *size]; "depth" float [B, 1, *size]; those that
-        the network has.
+        are predicted.
     """
     maps: dict[str, Tensor] = {}
-    for task, prediction in network(images).items():
+    for task, prediction in predictions.items():
         if task == "semantic":
             found = argmax_upsampled(prediction, size, dtype=torch.int64, probability=probability)
             maps[task] = found.classes

@@ -23,8 +23,10 @@ from mtl_cuda.clustering.panoptic import PanopticSegments
 from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.data import DatasetInfo, SceneSource
 from mtl_cuda.data.io import write_bytes, write_png
+from mtl_cuda.inference.options import PredictOptions
 from mtl_cuda.inference.restore import Restored
-from mtl_cuda.inference.scene import predict_scene
+from mtl_cuda.inference.scene import predict_scenes
+from mtl_cuda.inference.timing import StageTimer
 from mtl_cuda.metrics import SceneMetrics
 
 _UNLABELLED = 0
@@ -152,11 +154,15 @@ def evaluate_files(
     The network sees a scene at the size that it was trained at.
     """
     instances = restored.instances
-    metrics = SceneMetrics(source.info, restored.tasks, segments=instances is not None)
+    info = source.info
+    metrics = SceneMetrics(info, restored.tasks, segments=instances is not None)
     network, size, device = restored.network, restored.config.data.size, restored.device
+    options, timer = PredictOptions(), StageTimer()
     for index in tqdm(range(len(source)), unit="scene", disable=None, leave=False):
         scene = source.scene(index)
-        prediction = predict_scene(network, scene.image, source.info, size, device, instances)
+        (prediction,) = predict_scenes(
+            network, [scene.image], info, size or scene.size, device, instances, options, timer
+        )
         parts = {
             "semantic": scene.semantic,
             "instance": scene.instance,

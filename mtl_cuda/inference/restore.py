@@ -1,4 +1,4 @@
-"""From a checkpoint back to a network that predicts."""
+"""From a checkpoint or exported weights back to a network that predicts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mtl_cuda.engine.checkpoint import CheckpointError, load_checkpoint
 from mtl_cuda.engine.config import TrainConfig, from_dict
 from mtl_cuda.engine.ema import weights_to_use
 from mtl_cuda.engine.segments import InstanceConfig, has_segments
+from mtl_cuda.inference.weights import is_exported, load_weights
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ def restore(
     instances: Mapping[str, Any] | None = None,
     root: str | None = None,
 ) -> Restored:
-    """Load the network of a checkpoint that `mtl-cuda train` wrote.
+    """Load the network of a checkpoint, or of weights that `mtl-cuda export` wrote.
 
     Args:
-        path: of the checkpoint.
+        path: of the checkpoint, of exported weights (.safetensors), or of their folder.
         device: to put the network on.
         instances: fields of `InstanceConfig` that replace those of the training.
         root: folder of the data set, where it is not that of the training.
@@ -65,7 +66,7 @@ def restore(
         FileNotFoundError: there is no such file.
         CheckpointError: the file cannot be used; names it.
     """
-    state = load_checkpoint(path)
+    state = load_weights(path) if is_exported(path) else load_checkpoint(path)
     try:
         config = from_dict(state["config"])
         info = DatasetInfo(**state["info"])

@@ -1,18 +1,21 @@
-"""Predict one image at any size."""
+"""Predict images of any size; the results have the size and the units of each image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mtl_cuda.data import DatasetInfo, Scene, normalise, resize
-from mtl_cuda.engine.evaluate import predict_maps
+from mtl_cuda.data import DatasetInfo
+from mtl_cuda.engine.evaluate import upsample_predictions
 from mtl_cuda.engine.segments import InstanceConfig, find_segments
+from mtl_cuda.inference.options import PredictOptions, Size
+from mtl_cuda.inference.passes import Picture, predict_looks, prepare, unit_ratio
+from mtl_cuda.inference.timing import StageTimer
 from mtl_cuda.metrics.scene import TASKS
 
 Maps = dict[str, npt.NDArray[np.generic]]
@@ -21,60 +24,85 @@ Maps = dict[str, npt.NDArray[np.generic]]
 
 
 @torch.inference_mode()
-def predict_scene(
+def predict_scenes(
     network: nn.Module,
-    image: npt.NDArray[np.uint8],
+    images: Sequence[Picture],
     info: DatasetInfo,
-    size: tuple[int, int] | None,
+    size: Size,
     device: torch.device,
-    instances: InstanceConfig | None = None,
-) -> dict[str, Any]:
-    """Predict one image; the results have its size and units, whatever size the network sees.
+    instances: InstanceConfig | None,
+    options: PredictOptions,
+    timer: StageTimer,
+) -> list[dict[str, Any]]:
+    """Predict a batch of images.
 
     Args:
         network: in evaluation mode.
-        image: uint8 [H, W, 3], RGB.
+        images: uint8 [H, W, 3], RGB, of any sizes.
         info: of the data set that the network was trained on.
-        size: height and width at which the network sees the image; None is the image's own.
+        size: height and width at which the network sees all of them (at scale 1).
         device: that the network is on.
         instances: how to find them; None does not.
+        options: how the network looks at them; their `size` is not used here.
+        timer: counts the stages.
 
     Returns:
-        As for `SceneMetrics.update`, a batch of one on `device`.
+        for each image as for `SceneMetrics.update`, a batch of one on `device`.
     """
-    height, width = image.shape[:2]
-    seen = size or (height, width)
-    scene = resize(Scene.from_parts(image, "image"), seen, depth_unit=None)
-    maps: dict[str, Any] = predict_maps(
-        network,
-        normalise(scene.image)[None].to(device),
-        (height, width),
-        probability=instances is not None,
-    )
-    if "instance" in maps:
-        ratio = maps["instance"].new_tensor([width / seen[1], height / seen[0]])
-        maps["instance"] = maps["instance"] * ratio[:, None, None]
-    if "depth" in maps and info.depth_unit == "px":
-        maps["depth"] = maps["depth"] * (width / seen[1])
+
+    with timer.stage("prepare"):
+        prepared = prepare(images, size, options.scales, device)
+    with timer.stage("network"):
+        looked = predict_looks(network, prepared, size, info.depth_unit, options)
+    apart = [
+        {task: values[i : i + 1] for task, values in looked.items()} for i in range(len(images))
+    ]
+    return [
+        _finish(one, (image.shape[0], image.shape[1]), size, info, instances, timer)
+        for one, image in zip(apart, images)
+    ]
+
+
+def _finish(
+    predictions: dict[str, Tensor],
+    size: Size,
+    seen: Size,
+    info: DatasetInfo,
+    instances: InstanceConfig | None,
+    timer: StageTimer,
+) -> dict[str, Any]:
+    """From predictions for an image of size `seen` to maps of its own `size`, and instances."""
+    with timer.stage("upsample"):
+        maps: dict[str, Any] = upsample_predictions(predictions, size, probability=True)
+        for task in {"instance", "depth"} & set(maps):
+            maps[task] = maps[task] * unit_ratio(task, seen, size, info.depth_unit, maps[task])
     if instances is not None:
-        maps |= find_segments(maps, info, instances)
+        with timer.stage("cluster"):
+            maps |= find_segments(maps, info, instances)
     return maps
 
 
 def predict_image(
     network: nn.Module,
-    image: npt.NDArray[np.uint8],
+    image: Picture,
     info: DatasetInfo,
-    size: tuple[int, int] | None,
+    size: Size | None,
     device: torch.device,
     instances: InstanceConfig | None = None,
 ) -> Maps:
-    """Predict one image for `mtl_cuda.visualise.panel`: see `predict_scene`."""
-    return as_maps(predict_scene(network, image, info, size, device, instances))
+    """Predict one image for `mtl_cuda.visualise.panel`: see `predict_scenes`.
+
+    A `size` of None is that of the image.
+    """
+    size = size or (image.shape[0], image.shape[1])
+    (maps,) = predict_scenes(
+        network, [image], info, size, device, instances, PredictOptions(), StageTimer()
+    )
+    return as_maps(maps)
 
 
 def as_maps(prediction: Mapping[str, Any]) -> Maps:
-    """What `predict_scene` gave as arrays."""
+    """What `predict_scenes` gave for an image as arrays."""
     tensors = {task: prediction[task][0] for task in TASKS if task in prediction}
     if "depth" in tensors:
         tensors["depth"] = tensors["depth"][0]

@@ -9,6 +9,7 @@ from mtl_cuda.visualise.colours import (
     inverse_depth_limits,
     offset_scale,
 )
+from mtl_cuda.visualise.overlay import overlay
 from mtl_cuda.visualise.panel import panel
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "draw_instances",
     "inverse_depth_limits",
     "offset_scale",
+    "overlay",
     "panel",
 ]

@@ -119,13 +119,18 @@ def draw_instances(image: Picture, ids: npt.NDArray[np.integer[Any]]) -> Picture
     grey = 0.5 * image.mean(axis=2, keepdims=True)
     inside = (ids > 0)[..., None]
     picture = np.where(inside, 0.4 * grey + 0.6 * colours, grey)
+    picture = np.where(inside & instance_edges(ids)[..., None], colours, picture)
+    return np.rint(picture).astype(np.uint8)
+
+
+def instance_edges(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+    """Which pixels [H, W] have a neighbour (in their row or column) with another id."""
     edge = np.zeros(ids.shape, bool)
     for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         differs = ids[here] != ids[there]
         edge[here] |= differs
         edge[there] |= differs
-    picture = np.where(inside & edge[..., None], colours, picture)
-    return np.rint(picture).astype(np.uint8)
+    return edge
 
 
 def _hues(turns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

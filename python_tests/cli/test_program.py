@@ -9,7 +9,17 @@ import pytest
 
 from mtl_cuda import cli
 
-COMMANDS = ("demo", "train", "experiment", "evaluate", "predict", "synth", "info")
+COMMANDS = (
+    "demo",
+    "train",
+    "experiment",
+    "evaluate",
+    "predict",
+    "export",
+    "synth",
+    "prepare",
+    "info",
+)
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,8 @@ def test_predict_writes_panels_and_classes(trained: Path, scenes: Path, tmp_path
     assert main([*arguments, "--device", "cpu", "--size", "16x32"]) == 0
     names = {path.name for path in out.iterdir()}
     stems = [path.stem for path in images.iterdir()]
-    kinds = ("panel.png", "classes.png", "instances.png", "instances.json")
+    maps = ("classes.png", "instances.png", "instances.json")
+    kinds = ("panel.png", *maps, "depth.png", "depth.npy", "depth.json")
     assert names == {f"{stem}_{kind}" for stem in stems for kind in kinds}
     classes = read_png(out / f"{stems[0]}_classes.png")
     assert classes.shape == (32, 64)

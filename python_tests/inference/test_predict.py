@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO, read_png, write_png
 from mtl_cuda.engine.config import DataConfig, TrainConfig
 from mtl_cuda.engine.segments import InstanceConfig
-from mtl_cuda.inference.files import file_ids, find_images, predict_files
+from mtl_cuda.inference.inputs import find_inputs
+from mtl_cuda.inference.model import SceneModel
 from mtl_cuda.inference.restore import Restored
 from mtl_cuda.inference.scene import predict_image
+from mtl_cuda.inference.writers import file_ids, write_result
 
 CPU = torch.device("cpu")
 
@@ -66,8 +68,20 @@ def test_instance_files(tmp_path: Path) -> None:
     network = Cars().eval()
     restored = Restored(network, config, CITYSCAPES_INFO, 1, CPU)  # type: ignore[arg-type]
     write_png(tmp_path / "a.b.png", np.zeros((32, 64, 3), np.uint8))  # twice the size it sees
-    (panel,) = predict_files(restored, [tmp_path / "a.b.png"], tmp_path, None)
-    assert panel.name == "a.b_panel.png"
+    result = SceneModel(restored).predict(tmp_path / "a.b.png")
+    assert (result.name, result.inverse_depth, result.depth_unit) == ("a.b", None, None)
+    write_result(result, tmp_path, ["instances", "depth"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.b.png",
+        "a.b_instances.json",
+        "a.b_instances.png",
+    ]
+    assert result.instances is not None
+    assert result.panoptic is not None
+    assert set(result.panoptic.classes) == {0, 13}
+    edges = (result.overlay() == 255).all(axis=2)  # white outlines, on the instances alone
+    assert edges.any()
+    assert (result.instances.ids[edges] > 0).all()
     ids = read_png(tmp_path / "a.b_instances.png")
     assert ids.dtype == np.uint16
     assert ids.shape == (32, 64)
@@ -84,29 +98,30 @@ def test_instance_files(tmp_path: Path) -> None:
 
 
 def test_class_files_carry_regular_ids() -> None:
-    classes = np.array([[0, 18, 10, -1]])
+    classes = np.array([[0, 18, 10, 255]], np.uint8)
     assert file_ids(classes, CITYSCAPES_INFO).tolist() == [[7, 33, 23, 255]]
-    assert file_ids(np.array([[0, 10]]), CAMVID_INFO).tolist() == [[0, 10]]
+    assert file_ids(np.array([[0, 10]], np.uint8), CAMVID_INFO).tolist() == [[0, 10]]
 
 
 def test_images_of_files_and_folders(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    for name in ("b.png", "a.JPG", "notes.txt"):
+    for name in ("b.png", "a.JPG", "notes.txt", "z.MP4"):
         (folder / name).touch()
     single = tmp_path / "c.png"
     write_png(single, np.zeros((2, 2), np.uint8))
-    found = find_images([folder, single])
-    assert [path.name for path in found] == ["a.JPG", "b.png", "c.png"]
+    images, videos = find_inputs([folder, single])
+    assert [path.name for path in images] == ["a.JPG", "b.png", "c.png"]
+    assert [path.name for path in videos] == ["z.MP4"]
 
 
 def test_missing_empty_and_ambiguous_images(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.png"):
-        find_images([tmp_path / "gone.png"])
+        find_inputs([tmp_path / "gone.png"])
     with pytest.raises(FileNotFoundError, match=tmp_path.name):
-        find_images([tmp_path])
+        find_inputs([tmp_path])
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "same.png").touch()
     with pytest.raises(ValueError, match=r"x.same\.png and .*y.same\.png"):
-        find_images([tmp_path / "x", tmp_path / "y"])
+        find_inputs([tmp_path / "x", tmp_path / "y"])

@@ -9,7 +9,18 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mtl_cuda.cli import demo, evaluate, experiment, export, info, predict, prepare, synth, train
+from mtl_cuda.cli import (
+    demo,
+    disparity,
+    evaluate,
+    experiment,
+    export,
+    info,
+    predict,
+    prepare,
+    synth,
+    train,
+)
 
 _COMMANDS = {
     "demo": demo,
@@ -18,6 +29,7 @@ _COMMANDS = {
     "export": export,
     "synth": synth,
     "prepare": prepare,
+    "disparity": disparity,
     "info": info,
 }
 _USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)

@@ -18,6 +18,7 @@ COMMANDS = (
     "export",
     "synth",
     "prepare",
+    "disparity",
     "info",
 )
 

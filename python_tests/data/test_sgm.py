@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from mtl_cuda.data import sgm
 from mtl_cuda.data.io import read_image, read_png
 from mtl_cuda.data.labels import CITYSCAPES_INFO
-from mtl_cuda.data.sgm import semi_global_matching
+from mtl_cuda.data.sgm import Confidence, SgmSettings, match, semi_global_matching
 from mtl_cuda.data.synth import generate_scene
 
 DATA = Path(
@@ -76,9 +77,31 @@ def test_what_counts_as_disagreement() -> None:
     left = np.array([[48, 32, 32, 40, 32, -16, 32]], np.int16)  # sixteenths of a pixel
     right = np.array([[32, 32, 99, -16, 32, 32, 32]], np.int16)
     # Matches of the columns: outside, outside, 0, 1 (after rounding), 2, none, 4.
-    found = sgm._disagrees(left, right, tolerance=7)
-    assert found.tolist() == [[False, False, False, True, True, False, False]]
-    assert not sgm._disagrees(left, right, tolerance=67).any()
+    unchecked, checked, wrong = Confidence.UNCHECKED, Confidence.CHECKED, Confidence.INVALID
+    found = sgm._compare(left, right, tolerance=7)
+    assert found.tolist() == [[unchecked, unchecked, checked, wrong, wrong, wrong, checked]]
+    loose = sgm._compare(left, right, tolerance=67)
+    assert loose.tolist() == [[unchecked, unchecked, checked, checked, checked, wrong, checked]]
+    unknown = sgm._compare(left, np.full_like(right, -16), tolerance=67)
+    assert unknown.tolist() == [[unchecked] * 5 + [wrong, unchecked]]
+
+
+def test_confidence_tells_where_a_disparity_comes_from() -> None:
+    left, right = _shifted(9)
+    left = left.copy()
+    left[20:40, 100:106] = 0
+    settings = SgmSettings(32, speckle_size=0, max_gap=12)
+    disparity, confidence = match(left, right, settings)
+    bare = match(left, right, replace(settings, max_gap=0))
+    assert confidence.dtype == np.uint8
+    np.testing.assert_array_equal(confidence == Confidence.INVALID, np.isnan(disparity))
+    filled = confidence == Confidence.FILLED
+    np.testing.assert_array_equal(filled, np.isnan(bare.disparity) & np.isfinite(disparity))
+    assert filled[22:38, 100:106].mean() > 0.3
+    assert (confidence[:, 32:90] == Confidence.CHECKED).mean() > 0.99
+    assert not (confidence[:, :8] == Confidence.CHECKED).any()  # matches outside the right view
+    unchecked = match(left, right, replace(settings, left_right=None, max_gap=0))
+    assert set(np.unique(unchecked.confidence)) <= {Confidence.INVALID, Confidence.UNCHECKED}
 
 
 def test_gaps_are_filled_on_one_surface_only() -> None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from mtl_cuda.data import layout
 from mtl_cuda.data.formats import (
@@ -23,6 +19,7 @@ from mtl_cuda.data.formats import (
     write_camera,
 )
 from mtl_cuda.data.io import require_cv2, write_bytes, write_png
+from mtl_cuda.data.parallel import map_jobs
 from mtl_cuda.data.sgm import semi_global_matching
 from mtl_cuda.data.synth.config import SynthConfig
 from mtl_cuda.data.synth.generate import generate_scene
@@ -97,7 +94,7 @@ def write_dataset(
             for split, count in zip(_SPLITS, (train, val))
             for index in range(count)
         ]
-        for done, _ in enumerate(_run(jobs, workers), start=1):
+        for done, _ in enumerate(map_jobs(write_scene, jobs, workers), start=1):
             if progress is not None:
                 progress(done, len(jobs))
         write_bytes(temporary / METADATA, _metadata(train, val, size, seed, config))
@@ -125,21 +122,6 @@ def write_scene(job: _Job) -> None:
     write_png(path(_EXACT), encode_disparity(scene.disparity))
     write_png(path(_PSEUDO), encode_disparity(matched))
     write_camera(path(layout.CAMERA), scene.camera)
-
-
-def _run(jobs: list[_Job], workers: int) -> Iterator[None]:
-    """Do the jobs, here or in processes of their own; yields as they get done, in order."""
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        yield from map(write_scene, jobs)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        chunk = int(np.clip(len(jobs) // (8 * workers), 1, 16))
-        yield from pool.map(write_scene, jobs, chunksize=chunk)
-    finally:
-        # After an error or Ctrl-C, what has not begun is dropped.
-        pool.shutdown(cancel_futures=True)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:

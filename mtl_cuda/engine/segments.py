@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import mtl_cuda
-from mtl_cuda.clustering.instances import MAX_CLASSES_CUDA
+from mtl_cuda.clustering.instances import MAX_CLASSES_CUDA, cluster_instances
 from mtl_cuda.clustering.panoptic import merge_panoptic
 from mtl_cuda.clustering.result import InstanceClusters
 from mtl_cuda.data import DatasetInfo
@@ -81,7 +80,7 @@ def _cluster(
     width = semantic.shape[-1]
     # An instance has the class of each of its pixels: one number stands for those of all classes.
     probability = maps["probability"].to(device)[:, None]
-    return mtl_cuda.cluster_instances(
+    return cluster_instances(
         maps["instance"].to(device),
         semantic,
         info.thing_classes,

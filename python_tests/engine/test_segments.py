@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import mtl_cuda
 from mtl_cuda.data import CAMVID_INFO, CITYSCAPES_INFO
+from mtl_cuda.engine import segments
 from mtl_cuda.engine.evaluate import evaluate, predict_maps
 from mtl_cuda.engine.segments import InstanceConfig, find_segments, has_segments
 from mtl_cuda.metrics import target_offsets
@@ -57,7 +57,7 @@ def test_options_reach_the_clusters() -> None:
 
 def test_more_clusters_than_the_device_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU finds them; here, where there is no other device, at the second call."""
-    original, calls = mtl_cuda.cluster_instances, []
+    original, calls = segments.cluster_instances, []
 
     def limited(*args: Any, **options: Any) -> Any:
         calls.append(args[0].device)
@@ -65,7 +65,7 @@ def test_more_clusters_than_the_device_takes(monkeypatch: pytest.MonkeyPatch) ->
             raise TooManyClustersError("min_samples: too small")
         return original(*args, **options)
 
-    monkeypatch.setattr(mtl_cuda, "cluster_instances", limited)
+    monkeypatch.setattr(segments, "cluster_instances", limited)
     metrics = evaluate(Oracle(), [batch()], CITYSCAPES_INFO, TASKS, CPU, InstanceConfig())
     assert metrics["instances/ap"] == 1
     assert calls == [CPU, CPU]
@@ -83,13 +83,13 @@ def test_defaults_follow_the_width(
     width: int, eps: float, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, Any] = {}
-    real = mtl_cuda.cluster_instances
+    real = segments.cluster_instances
 
     def spy(*tensors: Any, **options: Any) -> Any:
         given.update(options)
         return real(*tensors, **options)
 
-    monkeypatch.setattr(mtl_cuda, "cluster_instances", spy)
+    monkeypatch.setattr(segments, "cluster_instances", spy)
     maps = {
         "semantic": torch.zeros(1, 4, width, dtype=torch.int64),
         "probability": torch.ones(1, 4, width),

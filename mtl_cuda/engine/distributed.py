@@ -7,6 +7,7 @@ here: `DistributedDataParallel` averages them, and `mtl_cuda.joined` joins the l
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ Value = TypeVar("Value")
 
 _STORE_KEY = "mtl_cuda/port"
 _SIGNS = ("gloo", "closure", "Connection")  # in messages about lost connections
-_ANSWER = timedelta(seconds=2)  # for which a process is waited for that may be gone
+_ANSWER, _PAUSE = 2.0, 0.1  # seconds for which a process is waited for that may be gone
 
 
 class OtherRankError(RuntimeError):
@@ -186,20 +187,26 @@ def _store_of_this_start(index: int, timeout: timedelta) -> distributed.Store:
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return distributed.TCPStore(host, port, None, index == 0, timeout, wait_for_workers=False)
     kept = distributed.TCPStore(host, port, None, False, timeout)
+    key = f"{_STORE_KEY}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     if index == 0:
         store = distributed.TCPStore(host, 0, None, True, timeout, wait_for_workers=False)
-        kept.set(_STORE_KEY, str(store.port))
+        kept.set(key, str(store.port))
         return store
     deadline = time.monotonic() + timeout.total_seconds()
-    while True:
-        port = int(kept.get(_STORE_KEY))
-        try:
-            store = distributed.TCPStore(host, port, None, False, _ANSWER)
-            store.set_timeout(timeout)
-            return store
-        except distributed.DistError:
-            if time.monotonic() > deadline:
-                raise
+    while not _answers(host, port := int(kept.get(key))):
+        if time.monotonic() > deadline:
+            raise OtherRankError("the first process did not answer within run.rank_timeout")
+        time.sleep(_PAUSE)
+    return distributed.TCPStore(host, port, None, False, timeout)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether somebody listens there; a TCPStore may end the process where nobody does."""
+    try:
+        socket.create_connection((host, port), _ANSWER).close()
+    except OSError:
+        return False
+    return True
 
 
 def _on_gpu(device: str, local: int) -> bool:

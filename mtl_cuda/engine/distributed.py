@@ -6,9 +6,11 @@ here: `DistributedDataParallel` averages them, and `mtl_cuda.joined` joins the l
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -168,11 +170,30 @@ def joined_ranks(device: str, seconds: float) -> Iterator[Ranks]:
     try:
         with _telling_of_others():
             yield ProcessGroup(local, on_gpu)
-    except BaseException:
+    except BaseException as error:
         # NCCL might wait for the others: then the end of the process closes the group.
         if not on_gpu:
-            distributed.destroy_process_group()
+            _clear_frames(error)
+            _leave_group()
         raise
+    _leave_group()
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Let go of what the functions held that an error has ended; its traceback stays readable."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _leave_group() -> None:
+    """Close the connections, when nothing else holds the group.
+
+    A `DistributedDataParallel` that outlived it would close them, and its destructor waits for a
+    thread of gloo without giving up Python's lock, which that thread may need: a process whose last
+    message had just come would then hang for ever (seen with torch 2.13).
+    """
+    gc.collect()
     distributed.destroy_process_group()
 
 

@@ -7,17 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from engine_runs import assert_same_run
 from ranks_runs import COUNT, command, started
 from tiny_runs import tiny_config
+from torch import distributed, nn
 
 from mtl_cuda.engine.checkpoint import load_checkpoint
 from mtl_cuda.engine.config import to_yaml
+from mtl_cuda.engine.distributed import Ranks, joined_ranks
 
 
 def written(scenes: Path, folder: Path, **run: object) -> Path:
@@ -90,6 +94,33 @@ def test_an_error_of_one_process_is_told_by_both(scenes: Path, tmp_path: Path) -
         assert [process.exitcode for process in processes] == [2, 2]
     assert "already holds a run" in (tmp_path / "out-0").read_text()
     assert "rank 0: FileExistsError: run.out: " in (tmp_path / "out-1").read_text()
+
+
+def fail_with_module(folder: Path) -> None:
+    """Fail while a wrapped module is held; say whether it was gone when the group was left."""
+    held: list[weakref.ref[nn.Module]] = []
+
+    def fail(ranks: Ranks) -> None:
+        module = ranks.wrapped(nn.Linear(2, 2))
+        module.hooks = [module]  # type: ignore  # a circle, as hooks make them
+        held.append(weakref.ref(module))
+        raise ValueError("no such thing")
+
+    def leave() -> None:
+        (folder / f"left-{os.environ['RANK']}").write_text(str(held[0]() is None))
+        distributed.distributed_c10d.destroy_process_group()
+
+    watched = patch.object(distributed, "destroy_process_group", leave)
+    with watched, joined_ranks("cpu", 20.0) as ranks:
+        fail(ranks)
+
+
+def test_a_failed_process_lets_go_of_the_network_first(tmp_path: Path) -> None:
+    """Or its destructor could wait for ever."""
+    with started(fail_with_module, tmp_path) as processes:
+        for process in processes:
+            process.join(30)
+    assert [(tmp_path / f"left-{rank}").read_text() for rank in range(COUNT)] == ["True"] * COUNT
 
 
 def test_torchrun_restarts_what_was_killed(scenes: Path, tmp_path: Path) -> None:

@@ -34,11 +34,12 @@ def open_source(config: TrainConfig, split: str, *, resized: bool = True) -> Sce
     if data.name == "camvid":
         source: SceneSource = CamVidDataset(data.root, split, size=size)
     else:
+        learns = split == data.train_split
         source = CityscapesDataset(
             data.root,
             split,
             depth=data.depth if "depth" in config.loss.tasks else None,
-            disparity=data.disparity,
+            disparity=data.disparity if learns else data.val_disparity or data.disparity,
             size=size,
         )
     _check_targets(data, config.loss, source.info)

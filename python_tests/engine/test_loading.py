@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl_cuda.data import CITYSCAPES_INFO, Scene
+from mtl_cuda.data import CITYSCAPES_INFO, CityscapesDataset, Scene
 from mtl_cuda.engine.build import open_source
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.distributed import Ranks
@@ -113,3 +115,20 @@ def test_every_scene_is_measured_by_one_process(tiny: Callable[..., TrainConfig]
         batches = evaluation_batches(source, config.data, ranks=ranks)
         shares.append([number for batch in batches for number in batch["index"].tolist()])
     assert shares == [[0, 2], [1]]
+
+
+def test_learning_from_other_disparities_than_those_measured_against(
+    tiny: Callable[..., TrainConfig],
+) -> None:
+    data = tiny().data
+
+    def depths(split: str, disparity: str) -> np.ndarray:
+        return CityscapesDataset(data.root, split, disparity=disparity).scene(0).inverse_depth
+
+    for val_disparity, measured in (("disparity_gt", "disparity_gt"), (None, "disparity")):
+        config = tiny()
+        config.data = dataclasses.replace(data, disparity="disparity", val_disparity=val_disparity)
+        for split, folder in (("train", "disparity"), ("val", measured)):
+            found = open_source(config, split).scene(0).inverse_depth
+            np.testing.assert_array_equal(found, depths(split, folder))
+    assert not np.array_equal(depths("val", "disparity"), depths("val", "disparity_gt"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 Range = tuple[float, float]
 
@@ -88,6 +91,36 @@ class SynthConfig:
                 raise ValueError(f"{field.name} must lie in {low}..{high}, got {value}")
             if isinstance(value, tuple) and not (len(value) == 2 and value[0] <= value[1]):
                 raise ValueError(f"{field.name} must be a range (low, high), got {value}")
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> SynthConfig:
+        """Fill a configuration by names, as a YAML file has them; what is left out has its default.
+
+        Raises:
+            ValueError: an unknown name, or a value that is no number or no pair of numbers where
+                one is needed; as above.
+        """
+        kinds = {field.name: field.default for field in fields(cls)}
+        for name, value in values.items():
+            if name not in kinds:
+                nearest = difflib.get_close_matches(str(name), kinds, 1, cutoff=0.0)[0]
+                raise ValueError(f"unknown setting {name}: did you mean {nearest}?")
+            _check_kind(name, value, kinds[name])
+        arguments: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+        }
+        return cls(**arguments)
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    numbers = list(value) if isinstance(value, (list, tuple)) else [value]
+    wanted = int if isinstance(default, int) else (int, float)
+    are_numbers = all(isinstance(n, wanted) and not isinstance(n, bool) for n in numbers)
+    is_pair = isinstance(value, (list, tuple))
+    if not are_numbers or is_pair != isinstance(default, tuple):
+        kind = "a pair of numbers" if isinstance(default, tuple) else "a number"
+        kind = "a whole number" if wanted is int else kind
+        raise ValueError(f"{name}: expected {kind} such as {default}, got {value!r}")
 
 
 _PROBABILITY = (0.0, 1.0)

@@ -22,6 +22,9 @@ class DataConfig:
         depth: target of the depth task: "metric" is inverse depth in 1/m, which needs camera files;
             "disparity" is in pixels. (Cityscapes layout only.)
         disparity: folder of the disparities ("disparity_gt" is exact in generated trees).
+        val_disparity: folder of those that predictions are compared with, in every split but that
+            of training; null is `disparity`. So a network may learn from what stereo matching
+            found and be measured against the truth.
         crop_size: height and width of training crops; null takes whole scenes (of `size`).
         scale_range: smallest and largest random scale of training scenes.
         flip_probability: of mirroring a training scene left and right.
@@ -43,6 +46,7 @@ class DataConfig:
     size: tuple[int, int] | None = None
     depth: Literal["metric", "disparity"] = "metric"
     disparity: str = "disparity"
+    val_disparity: str | None = None
     crop_size: tuple[int, int] | None = None
     scale_range: tuple[float, float] = (0.5, 2.0)
     flip_probability: float = 0.5

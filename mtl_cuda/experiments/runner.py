@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.experiments.experiment import Experiment
+from mtl_cuda.experiments.lock import locked
 from mtl_cuda.experiments.plan import Run, plan_runs
 from mtl_cuda.experiments.pool import LOG, Outcome, RunPool
 from mtl_cuda.experiments.results import Results, check_same_config, read_record
@@ -71,7 +72,7 @@ def run_stages(
 
     Raises:
         ValueError: the configuration does not suit the experiment, a number is below 1, or `out`
-            holds runs of another configuration.
+            holds runs of another configuration or is in use by another process.
     """
     if seeds < 1 or jobs < 1:
         raise ValueError(f"seeds, jobs: expected at least 1 each, got {seeds} and {jobs}")
@@ -79,7 +80,7 @@ def run_stages(
         raise ValueError("run.minutes: all runs of an experiment have run.steps; set that")
     config = experiment.prepare(config)
     conclusion = Conclusion(Results(config, out))
-    with pool or RunPool(jobs, max(1, cores() // jobs)) as workers:
+    with locked(out), pool or RunPool(jobs, max(1, cores() // jobs)) as workers:
         for number, stage in enumerate(experiment.stages, start=1):
             runs = plan_runs(config, stage(config, conclusion.results), seeds, out)
             for run in runs:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -70,6 +72,24 @@ def test_finished_runs_are_skipped(tiny: Tiny, tmp_path: Path) -> None:
     conclusion, _ = _run(tiny(), tmp_path, more, seeds=2)
     assert more.trained == [name.replace("seed0", "seed1") for name in first.trained]
     assert len(conclusion.results.sample("softmax-laplace", "semantic/miou")) == 2
+
+
+def test_a_folder_takes_one_command_at_a_time(tiny: Tiny, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code = (
+        "import sys, pathlib; from mtl_cuda.experiments.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with other:
+        assert other.stdout
+        assert other.stdout.readline()
+        with pytest.raises(ValueError, match=f"out is in use by .* process {other.pid}"):
+            _run(tiny(), out, WritingPool())
+        other.kill()  # which gives the folder back
+    assert _run(tiny(), out, WritingPool())[0].exit_code == 0
 
 
 def test_a_failure_is_reported_and_tried_again(tiny: Tiny, tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HELP = "run an experiment of the paper: table1, sweep, sigma, likelihoods, weightings"
-_USAGE = "mtl-cuda experiment NAME --config FILE --out DIR [--seeds N] [--jobs N] [--KEY VALUE ...]"
+_USAGE = (
+    "mtl-cuda experiment NAME --config FILE --out DIR [--seeds N] [--jobs N] [--reuse DIR] "
+    "[--KEY VALUE ...]"
+)
 _EPILOG = (
     "KEY VALUE are those of mtl-cuda train, such as --run.steps 2000. Finished runs in DIR are "
     "skipped and interrupted ones go on, so the same command can be given again. Exit codes: 2 "
@@ -25,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, help="runs of every variant (default 3; sigma: 1)")
     parser.add_argument("--jobs", type=int, default=1,
                         help="runs at a time, which share the cores (default 1)")  # fmt: skip
+    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
+                        help="folder of another experiment, whose finished runs of the same "
+                        "configuration are taken over; may be given again")  # fmt: skip
 
 
 def run(args: argparse.Namespace, keys: Sequence[str]) -> int:
@@ -38,4 +44,4 @@ def run(args: argparse.Namespace, keys: Sequence[str]) -> int:
     from mtl_cuda.engine.config import parse_arguments
 
     config = parse_arguments(["--config", args.config, *keys])
-    return run_experiment(args.name, config, args.out, args.seeds, args.jobs)
+    return run_experiment(args.name, config, args.out, args.seeds, args.jobs, args.reuse)

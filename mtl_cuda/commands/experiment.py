@@ -13,7 +13,12 @@ from mtl_cuda.experiments.runner import Conclusion, run_stages
 
 
 def run_experiment(
-    name: str, config: TrainConfig, out: Path, seeds: int | None = None, jobs: int = 1
+    name: str,
+    config: TrainConfig,
+    out: Path,
+    seeds: int | None = None,
+    jobs: int = 1,
+    reuse: Sequence[Path] = (),
 ) -> int:
     """Train what is missing of an experiment, and write what was found.
 
@@ -26,15 +31,16 @@ def run_experiment(
         out: its folder; runs that are finished there are not trained again.
         seeds: runs per variant; None is what the experiment has by default.
         jobs: runs at a time.
+        reuse: folders of other experiments that may have trained some of the runs.
 
     Returns:
         0; 2 where runs failed; 130 or 143 where Ctrl-C or SIGTERM stopped it.
 
     Raises:
-        ValueError: see `run_stages`.
+        ValueError, FileNotFoundError: see `run_stages`.
     """
     experiment = EXPERIMENTS[name]
-    conclusion = run_stages(experiment, config, out, seeds or experiment.seeds, jobs)
+    conclusion = run_stages(experiment, config, out, seeds or experiment.seeds, jobs, reuse=reuse)
     if conclusion.stopped_by is not None:
         print(
             f"stopped by {conclusion.stopped_by.name}; the same command goes on from here: "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.experiments.comparison import summarise_against
 from mtl_cuda.experiments.experiment import Experiment, Summary
@@ -9,6 +12,7 @@ from mtl_cuda.experiments.plan import Variant
 from mtl_cuda.experiments.results import Results
 
 _PAPER = "softmax-gaussian"
+_DEFAULTS = ("softmax", "gaussian")  # not named, so that runs equal those of other experiments
 
 
 def variants(config: TrainConfig, results: Results) -> list[Variant]:
@@ -16,23 +20,23 @@ def variants(config: TrainConfig, results: Results) -> list[Variant]:
     tasks = config.loss.tasks
     classes = ("softmax", "scaled_softmax") if "semantic" in tasks else ("softmax",)
     distances = ("gaussian", "laplace") if set(tasks) - {"semantic"} else ("gaussian",)
-    return [
-        Variant(
-            f"{of_classes}-{of_distances}",
-            f"{of_classes.replace('_', ' ')}, {of_distances}",
-            {
-                "loss": {
-                    "weighting": "uncertainty",
-                    "weighting_options": {},
-                    "likelihoods": {
-                        task: of_classes if task == "semantic" else of_distances for task in tasks
-                    },
-                }
-            },
-        )
-        for of_classes in classes
-        for of_distances in distances
-    ]
+    return [_variant(tasks, *pair) for pair in product(classes, distances)]
+
+
+def _variant(tasks: Sequence[str], of_classes: str, of_distances: str) -> Variant:
+    chosen = {task: of_classes if task == "semantic" else of_distances for task in tasks}
+    likelihoods = {task: name for task, name in chosen.items() if name not in _DEFAULTS}
+    return Variant(
+        f"{of_classes}-{of_distances}",
+        f"{of_classes.replace('_', ' ')}, {of_distances}",
+        {
+            "loss": {
+                "weighting": "uncertainty",
+                "weighting_options": {},
+                "likelihoods": likelihoods,
+            }
+        },
+    )
 
 
 def summarise(results: Results) -> Summary:

@@ -15,6 +15,8 @@ from mtl_cuda.report import read_metrics_csv
 
 Columns = dict[str, list[float]]
 
+METRICS, CONFIG = "metrics.csv", "config.yaml"
+"""Names of the files in a run's folder with its numbers and its configuration."""
 _FREE = {
     "data.workers",
     "data.timeout",
@@ -59,7 +61,7 @@ def read_record(run: Run) -> Record | None:
     Raises:
         ValueError: metrics.csv is none.
     """
-    path = run.folder / "metrics.csv"
+    path = run.folder / METRICS
     if not path.exists():
         return None
     validation = read_metrics_csv(path, "val")
@@ -72,24 +74,32 @@ def check_same_config(run: Run) -> None:
     """Make sure that what the run's folder holds is of this configuration.
 
     Raises:
-        ValueError: it is of another one; names the keys.
+        ValueError: it is of another one; names the keys. Or its file cannot be read.
     """
-    import yaml
-
-    path = run.folder / "config.yaml"
-    if not path.exists():
-        return
-    try:
-        there = _by_key(from_dict(yaml.safe_load(path.read_text())))
-    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: cannot be read: {error}; remove {run.folder}") from error
-    here = _by_key(from_dict(to_dict(run.config)))
-    different = [f"{k} was {there[k]!r} and is {here[k]!r}" for k in here if there[k] != here[k]]
+    path = run.folder / CONFIG
+    different = differences(path, run.config) if path.exists() else []
     if different:
         raise ValueError(
             f"--out: {run.folder} is a run of another configuration: {'; '.join(different)}. "
             "Choose another folder, give the same values, or remove that run"
         )
+
+
+def differences(path: Path, config: TrainConfig) -> list[str]:
+    """In what the configuration of a run's file differs from another, where that matters.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no configuration.
+    """
+    import yaml
+
+    try:
+        there = _by_key(from_dict(yaml.safe_load(path.read_text())))
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}; remove {path.parent}") from error
+    here = _by_key(from_dict(to_dict(config)))
+    return [f"{k} was {there[k]!r} and is {here[k]!r}" for k in here if there[k] != here[k]]
 
 
 def _by_key(config: TrainConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mtl_cuda.experiments.lock import locked
 from mtl_cuda.experiments.plan import Run, plan_runs
 from mtl_cuda.experiments.pool import LOG, Outcome, RunPool
 from mtl_cuda.experiments.results import Results, check_same_config, read_record
+from mtl_cuda.experiments.reuse import reuse_runs
 
 
 class Pool(Protocol):
@@ -56,6 +57,7 @@ def run_stages(
     seeds: int,
     jobs: int,
     *,
+    reuse: Sequence[Path] = (),
     say: Callable[[str], None] = print,
     pool: AbstractContextManager[Pool] | None = None,
 ) -> Conclusion:
@@ -67,12 +69,15 @@ def run_stages(
         out: folder of the experiment.
         seeds: runs per variant.
         jobs: runs at a time; they share the cores.
+        reuse: folders of other experiments, whose finished runs of the same configuration and seed
+            are taken over.
         say: takes one line for every run.
         pool: what trains; None is a `RunPool`.
 
     Raises:
         ValueError: the configuration does not suit the experiment, a number is below 1, or `out`
             holds runs of another configuration or is in use by another process.
+        FileNotFoundError: a folder of `reuse` has no runs.
     """
     if seeds < 1 or jobs < 1:
         raise ValueError(f"seeds, jobs: expected at least 1 each, got {seeds} and {jobs}")
@@ -86,10 +91,12 @@ def run_stages(
             for run in runs:
                 check_same_config(run)
             missing = [run for run in runs if read_record(run) is None]
-            say(
-                f"stage {number} of {len(experiment.stages)}: {len(runs)} runs, "
-                f"{len(runs) - len(missing)} of them finished before"
-            )
+            said = f"{len(runs) - len(missing)} of them finished before"
+            reused = reuse_runs(missing, reuse)
+            if reused:
+                missing = [run for run in missing if run not in reused]
+                said += f", {len(reused)} in another experiment"
+            say(f"stage {number} of {len(experiment.stages)}: {len(runs)} runs, {said}")
             report = _Report(len(missing), jobs, say)
             outcomes = workers.train(missing, report) if missing else []
             conclusion.failures += [outcome for outcome in outcomes if outcome.error is not None]

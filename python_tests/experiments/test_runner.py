@@ -54,11 +54,19 @@ class WritingPool:
 
 
 def _run(
-    config: TrainConfig, out: Path, pool: WritingPool, seeds: int = 1, name: str = "likelihoods"
+    config: TrainConfig,
+    out: Path,
+    pool: WritingPool,
+    seeds: int = 1,
+    name: str = "likelihoods",
+    reuse: Sequence[Path] = (),
 ) -> tuple[Conclusion, list[str]]:
     said: list[str] = []
     experiment = EXPERIMENTS[name]
-    return run_stages(experiment, config, out, seeds, 1, say=said.append, pool=pool), said
+    conclusion = run_stages(
+        experiment, config, out, seeds, 1, reuse=reuse, say=said.append, pool=pool
+    )
+    return conclusion, said
 
 
 def test_finished_runs_are_skipped(tiny: Tiny, tmp_path: Path) -> None:
@@ -72,6 +80,34 @@ def test_finished_runs_are_skipped(tiny: Tiny, tmp_path: Path) -> None:
     conclusion, _ = _run(tiny(), tmp_path, more, seeds=2)
     assert more.trained == [name.replace("seed0", "seed1") for name in first.trained]
     assert len(conclusion.results.sample("softmax-laplace", "semantic/miou")) == 2
+
+
+def test_runs_of_another_experiment_are_taken_over(tiny: Tiny, tmp_path: Path) -> None:
+    table = tmp_path / "table1"
+    _run(tiny(), table, WritingPool(), name="table1", seeds=2)
+    pool, config = WritingPool(), tiny(log_every=1)
+    out = tmp_path / "likelihoods"
+    conclusion, said = _run(config, out, pool, seeds=2, reuse=[table])
+    assert said[0] == "stage 1 of 1: 8 runs, 0 of them finished before, 2 in another experiment"
+    assert len(pool.trained) == 6
+    assert "softmax-gaussian/seed0" not in pool.trained
+    assert len(conclusion.results.records("softmax-gaussian")) == 2
+    taken = out / "runs" / "softmax-gaussian" / "seed1"
+    trained = table / "runs" / "learned" / "seed1"
+    assert (taken / "metrics.csv").read_bytes() == (trained / "metrics.csv").read_bytes()
+    assert str(trained) in (taken / "config.yaml").read_text()
+    _, said = _run(config, out, pool, seeds=2, reuse=[table])
+    assert said[0] == "stage 1 of 1: 8 runs, 8 of them finished before"
+
+
+def test_runs_of_another_configuration_are_not(tiny: Tiny, tmp_path: Path) -> None:
+    _run(tiny(), tmp_path / "table1", WritingPool(), name="table1")
+    pool = WritingPool()
+    other = configured(tiny(), {"optim": {"learning_rate": 0.5}})
+    _run(other, tmp_path / "out", pool, reuse=[tmp_path / "table1"])
+    assert len(pool.trained) == 4
+    with pytest.raises(FileNotFoundError, match=r"--reuse: .*nowhere holds no runs"):
+        _run(other, tmp_path / "out", pool, reuse=[tmp_path / "nowhere"])
 
 
 def test_a_folder_takes_one_command_at_a_time(tiny: Tiny, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ the total (see `shares`), the grid holds every ratio of factors 1, 3 and 9 in wh
 sizes occur, each point is trained once for a third of the steps, and the point with the greatest
 mean gain over the single tasks is trained at full length. The paper searched 0.89 : 0.01 : 0.1 for
 losses in its own units, which say nothing about another data set.
+
+Three rows more than the paper has show what the weight of a loss does even where there is nothing
+to weigh it against, as a factor of the learning rate: each task alone with weight 1.
 """
 
 from __future__ import annotations
@@ -41,12 +44,17 @@ _PAIRS = (("semantic", "instance"), ("semantic", "depth"), ("instance", "depth")
 _LEARNED = "learned"
 _SEARCHED = "searched"
 _ALONE = {task: single(task) for task in TASKS}
+_PLAIN = {task: f"plain-{task}" for task in TASKS}
 
 
 def rows(config: TrainConfig, results: Results) -> list[Variant]:
     """All rows but the searched one."""
     return [
         *(single_variant(task) for task in TASKS),
+        *(
+            Variant(name, f"{TASK_LABELS[task]} alone, weight 1", _loss((task,), {task: 1.0}))
+            for task, name in _PLAIN.items()
+        ),
         Variant("equal", "equal weights", _loss(TASKS, dict.fromkeys(TASKS, 1 / len(TASKS)))),
         *(
             Variant(f"learned-{'-'.join(pair)}", f"learned σ, {_names(pair)}", _learned(pair))
@@ -108,7 +116,9 @@ def best_point(results: Results) -> str | None:
 def summarise(results: Results) -> Summary:
     """Does learned σ reach the searched weights, and do tasks help one another?"""
     by = measures(results.config)
-    names = [name for name in paper.TABLE1 if name in results.variants]
+    alone = [*_ALONE.values(), *_PLAIN.values()]
+    others = [name for name in paper.TABLE1 if name not in alone]
+    names = [name for name in (*alone, *others) if name in results.variants]
     gains = [mean_gain(results, name, _ALONE, by) for name in names]
     columns = [
         *result_columns(results, names, by),
@@ -119,7 +129,7 @@ def summarise(results: Results) -> Summary:
         findings=_findings(results, by),
         table=Table(columns),
         draw=lambda figure: _draw(figure, results, names, by),
-        figure_size=(12.5, 7.0),
+        figure_size=(12.5, 7.8),
         notes=[
             NOTE,
             SINGLE_NOTE,
@@ -137,6 +147,7 @@ def _findings(results: Results, by: list[Measure]) -> list[str]:
         ("Learned σ is better than equal weights, as in the paper", "equal"),
         ("Learned σ is better than searched weights, as in the paper", _SEARCHED),
         ("Learned σ for three tasks is better than a network for each, as in the paper", _ALONE),
+        ("Learned σ for three tasks is better than a network for each with weight 1", _PLAIN),
     ]
     found = [finding(text, results, _LEARNED, other, by) for text, other in claims]
     return [*found, *(_late_change(results, measure) for measure in by)]
@@ -166,7 +177,7 @@ def _search_note(results: Results) -> str:
 
 def _paper_column(names: list[str], measure: Measure) -> Column:
     unit, decimals = paper.UNITS[measure.task]
-    cells = [paper.TABLE1[name].get(measure.task, math.nan) for name in names]
+    cells = [paper.TABLE1.get(name, {}).get(measure.task, math.nan) for name in names]
     title = f"PAPER, {paper.DATA}: {TASK_LABELS[measure.task]} [{unit}]"
     return Column(title, cells, lambda cell: f"{cell:.{decimals}f}")
 
@@ -178,7 +189,12 @@ def _draw(figure: Figure, results: Results, names: list[str], by: list[Measure])
         samples = [measure.sample(results, name) for name in names]
         shown = labels if column == 0 else [""] * len(names)
         draw_rows(panels[0][column], shown, samples, measure.title)
-        curves = {single(measure.task): "alone", "equal": "equal weights", _LEARNED: "learned σ"}
+        curves = {
+            _ALONE[measure.task]: "alone",
+            _PLAIN[measure.task]: "alone, weight 1",
+            "equal": "equal weights",
+            _LEARNED: "learned σ",
+        }
         draw_curves(panels[1][column], results, curves, measure)
 
 

@@ -58,6 +58,8 @@ def _table1(tiny: Tiny, out: Path, learned: dict[str, float]) -> Summary:
 
     def finals(run: Run) -> dict[str, float]:
         base = {"semantic": 0.4, "instance": 5.0, "depth": 0.6}
+        if run.variant.name.startswith("plain-"):
+            base = {"semantic": 0.35, "instance": 5.5, "depth": 0.6}
         if run.variant.name == "equal":
             base = {"semantic": 0.3, "instance": 4.0, "depth": 0.7}
         if run.variant.name in ("searched", "search-9-1-9"):
@@ -68,7 +70,7 @@ def _table1(tiny: Tiny, out: Path, learned: dict[str, float]) -> Summary:
 
     experiment = EXPERIMENTS["table1"]
     results = _everything(experiment, tiny(steps=30), out, finals, _columns)
-    assert len(results.variants) == 9 + 13
+    assert len(results.variants) == 9 + 3 + 13
     assert results.variants["searched"].changes["loss"]["weighting"] == pytest.approx(
         {"semantic": 9 / 19 * 3, "instance": 1 / 19 * 0.3, "depth": 9 / 19 * 3}
     )
@@ -87,13 +89,23 @@ def test_table1_where_the_claims_hold(tiny: Tiny, tmp_path: Path) -> None:
     assert "searched weights, as in the paper: holds." in searched
     assert "a network for each, as in the paper: holds." in single
     assert "Instance vectors (3.50 ± 0.04 against 5.00 ± 0.05 px)" in single
-    assert summary.findings[4] == (
+    assert (
+        "with weight 1: holds. Better in Mean IoU (50.0 ± 0.5 against 35.0" in summary.findings[3]
+    )
+    assert summary.findings[5] == (
         "From step 22 to 30 Instance vectors of instances alone became 0.0 % better."
     )
     text = summary.table.markdown()
     assert "| equal weights | 30.0 ± 0.3 |" in text
     assert "PAPER, tiny Cityscapes: depth [px]" in text
-    assert text.count("\n") == 1 + 9
+    assert text.count("\n") == 1 + 9 + 3
+    assert [line.split(" | ")[0] for line in text.splitlines()[2:6]] == [
+        "| semantics alone",
+        "| instances alone",
+        "| depth alone",
+        "| semantics alone, weight 1",
+    ]
+    assert "| semantics alone, weight 1 | 35.0 ± 0.4 | – | – | -12.5 | – | – | – |" in text
     last = text.splitlines()[-1]
     assert last.startswith("| learned σ, all three |")
     assert last.endswith("| +26.7 | 63.4 | 3.50 | 0.522 |")  # (25 + 30 + 25) / 3

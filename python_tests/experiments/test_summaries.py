@@ -70,9 +70,12 @@ def _table1(tiny: Tiny, out: Path, learned: dict[str, float]) -> Summary:
 
     experiment = EXPERIMENTS["table1"]
     results = _everything(experiment, tiny(steps=30), out, finals, _columns)
-    assert len(results.variants) == 9 + 3 + 13
+    assert len(results.variants) == 9 + 4 + 13
     assert results.variants["searched"].changes["loss"]["weighting"] == pytest.approx(
         {"semantic": 9 / 19 * 3, "instance": 1 / 19 * 0.3, "depth": 9 / 19 * 3}
+    )
+    assert results.variants["equal-shares"].changes["loss"]["weighting"] == pytest.approx(
+        {"semantic": 1.0, "instance": 0.1, "depth": 1.0}
     )
     assert results.records("search-9-1-9")[0].run.config.run.steps == 10
     return experiment.summarise(results)
@@ -81,7 +84,7 @@ def _table1(tiny: Tiny, out: Path, learned: dict[str, float]) -> Summary:
 def test_table1_where_the_claims_hold(tiny: Tiny, tmp_path: Path) -> None:
     learned = {"semantic": 0.5, "instance": 3.5, "depth": 0.45}
     summary = _table1(tiny, tmp_path, learned)
-    equal, searched, single = summary.findings[:3]
+    equal, searched, shares, single = summary.findings[:4]
     assert equal.startswith(
         "Learned σ is better than equal weights, as in the paper: holds. Better"
     )
@@ -89,16 +92,15 @@ def test_table1_where_the_claims_hold(tiny: Tiny, tmp_path: Path) -> None:
     assert "searched weights, as in the paper: holds." in searched
     assert "a network for each, as in the paper: holds." in single
     assert "Instance vectors (3.50 ± 0.04 against 5.00 ± 0.05 px)" in single
-    assert (
-        "with weight 1: holds. Better in Mean IoU (50.0 ± 0.5 against 35.0" in summary.findings[3]
-    )
-    assert summary.findings[5] == (
+    assert "every task its share: holds. Better in Mean IoU (50.0 ± 0.5 against 40.0" in shares
+    assert "with weight 1: holds. Better in Mean IoU (50.0 ± 0.5 against 35" in summary.findings[4]
+    assert summary.findings[6] == (
         "From step 22 to 30 Instance vectors of instances alone became 0.0 % better."
     )
     text = summary.table.markdown()
     assert "| equal weights | 30.0 ± 0.3 |" in text
     assert "PAPER, tiny Cityscapes: depth [px]" in text
-    assert text.count("\n") == 1 + 9 + 3
+    assert text.count("\n") == 1 + 9 + 4
     assert [line.split(" | ")[0] for line in text.splitlines()[2:6]] == [
         "| semantics alone",
         "| instances alone",
@@ -115,7 +117,7 @@ def test_table1_where_the_claims_hold(tiny: Tiny, tmp_path: Path) -> None:
 
 def test_table1_where_they_do_not(tiny: Tiny, tmp_path: Path) -> None:
     learned = {"semantic": 0.45, "instance": 4.5, "depth": 0.7}
-    equal, searched, single = _table1(tiny, tmp_path, learned).findings[:3]
+    equal, searched, _, single = _table1(tiny, tmp_path, learned).findings[:4]
     assert "does not hold throughout, it depends on the task" in equal
     assert "; worse in Instance vectors (4.50 ± 0.04 against 4.00 ± 0.04 px)" in equal
     assert "; not distinguishable in Inverse depth" in equal

@@ -44,7 +44,7 @@ class CrossEntropyTask:
 
     Raises:
         ValueError: an argument is outside its range, or ``likelihood`` is none of ``softmax``
-            (the paper's approximation, equation 10) and ``scaled_softmax`` (equation 5, exact).
+            (the paper's approximation, equation 10) and ``scaled_softmax`` (equation 8, exact).
     """
 
     num_classes: int

@@ -130,7 +130,7 @@ def _check_target(out: Path, overwrite: bool) -> None:
     if not (out / METADATA).is_file():
         raise FileExistsError(f"{out} exists and is no generated data set; choose another folder")
     if not overwrite:
-        raise FileExistsError(f"{out} holds a data set; remove it, or pass --overwrite (overwrite=True)")
+        raise FileExistsError(f"{out} holds a data set; overwrite=True (--overwrite) replaces it")
 
 
 def _make_folders(root: Path, counts: dict[str, int]) -> None:

@@ -97,7 +97,7 @@ def draw_curves(
     """
     axes.set_title(f"{measure.title}, over training steps")
     if not measure.higher_is_better:
-        axes.set_yscale("log")
+        _log_axis(axes)
     for colour, (name, label) in zip(COLOURS, variants.items()):
         steps, values = results.curve(name, measure.key)
         if steps:
@@ -105,3 +105,13 @@ def draw_curves(
             axes.plot(steps, shown, "-o", ms=2.5, lw=1.3, color=colour, label=label)
     if axes.lines:
         axes.legend()
+
+
+def _log_axis(axes: Axes) -> None:
+    """Logarithmic values with several ticks to a decade, written as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

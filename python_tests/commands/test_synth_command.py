@@ -12,9 +12,16 @@ from mtl_cuda.cli import main
 from mtl_cuda.commands.synth import read_settings
 from mtl_cuda.data.synth import SynthConfig
 
+SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("scenes_*.yaml"))
+
 
 def test_without_settings_the_defaults() -> None:
     assert read_settings(None, []) == SynthConfig()
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_shipped_settings_are_read(file: Path) -> None:
+    assert read_settings(file, []) != SynthConfig()
 
 
 def test_arguments_come_in_place_of_the_file(tmp_path: Path) -> None:

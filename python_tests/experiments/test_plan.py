@@ -42,7 +42,7 @@ def test_first_stages_have_valid_configurations(name: str, tiny: Tiny, tmp_path:
     experiment = EXPERIMENTS[name]
     config = experiment.prepare(tiny())
     runs = plan_runs(config, experiment.stages[0](config, Results(config)), 1, tmp_path)
-    assert {"table1": 8, "sweep": 3, "sigma": 16, "likelihoods": 4, "weightings": 8}[name] == len(
+    assert {"table1": 11, "sweep": 3, "sigma": 16, "likelihoods": 4, "weightings": 8}[name] == len(
         runs
     )
     for stage in experiment.stages[1:]:  # which need results

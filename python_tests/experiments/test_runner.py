@@ -146,8 +146,8 @@ def test_the_search_waits_for_what_it_needs(tiny: Tiny, tmp_path: Path) -> None:
     assert "searched" not in conclusion.results.variants
     whole = WritingPool()
     _run(tiny(), tmp_path, whole, name="table1")
-    assert len(whole.trained) == 1 + 13 + 1
-    assert whole.trained[-1] == "searched/seed0"
+    assert len(whole.trained) == 1 + 13 + 2
+    assert whole.trained[-2:] == ["searched/seed0", "equal-shares/seed0"]
 
 
 def test_a_stop_ends_the_experiment(tiny: Tiny, tmp_path: Path) -> None:

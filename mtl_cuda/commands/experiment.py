@@ -40,7 +40,8 @@ def run_experiment(
         ValueError, FileNotFoundError: see `run_stages`.
     """
     experiment = EXPERIMENTS[name]
-    conclusion = run_stages(experiment, config, out, seeds or experiment.seeds, jobs, reuse=reuse)
+    seeds = experiment.seeds if seeds is None else seeds
+    conclusion = run_stages(experiment, config, out, seeds, jobs, reuse=reuse)
     if conclusion.stopped_by is not None:
         print(
             f"stopped by {conclusion.stopped_by.name}; the same command goes on from here: "

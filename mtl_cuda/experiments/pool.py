@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -102,19 +103,22 @@ class RunPool:
         outcomes: list[Outcome] = []
         left = len(self._workers)
         with StopRequest() as stop:
-            while left:
-                with suppress(queue.Empty):
-                    outcome = ended.get(timeout=_REPEAT_STOP)
-                    if outcome is None:
-                        left -= 1
-                    else:
-                        outcomes.append(outcome)
-                        report(outcome)
-                if stop.signal is not None:
-                    self.stopped_by = stop.signal
-                    stopping.set()
-                    for worker in self._workers:  # again and again: it may just have been started
-                        worker.ask_to_stop()
+            try:
+                while left:
+                    with suppress(queue.Empty):
+                        outcome = ended.get(timeout=_REPEAT_STOP)
+                        if outcome is None:
+                            left -= 1
+                        else:
+                            outcomes.append(outcome)
+                            report(outcome)
+                    if stop.signal is not None:
+                        self.stopped_by = stop.signal
+                        stopping.set()
+                        for worker in self._workers:  # again and again: it may have just started
+                            worker.ask_to_stop()
+            finally:
+                stopping.set()  # whatever ended this: no thread may start another run
         return outcomes
 
 
@@ -129,7 +133,10 @@ def _work(
         while not stopping.is_set():
             run = waiting.get_nowait()
             start = time.monotonic()
-            error, stopped = worker.train(run.config)
+            try:
+                error, stopped = worker.train(run.config)
+            except Exception as problem:  # no process could be started: the others must not wait
+                error, stopped = f"{type(problem).__name__}: {problem}", False
             if stopping.is_set() and error is not None:
                 error, stopped = None, True
             ended.put(Outcome(run, error, time.monotonic() - start, stopped))
@@ -194,9 +201,14 @@ def _serve(connection: Connection, threads: int) -> None:
         os.setsid()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    with suppress(EOFError, OSError):
-        while True:
-            connection.send(train_run(connection.recv()))
+    while True:
+        try:
+            config = connection.recv()
+        except (EOFError, OSError):
+            return
+        outcome = train_run(config)
+        with suppress(OSError):
+            connection.send(outcome)
 
 
 def _end_with_the_parent() -> None:
@@ -212,13 +224,15 @@ def train_run(config: TrainConfig) -> tuple[str | None, bool]:
     from mtl_cuda.engine.train import Trainer
 
     folder = os.path.abspath(config.run.out)
-    os.makedirs(folder, exist_ok=True)
-    log = os.open(os.path.join(folder, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
     try:
+        os.makedirs(folder, exist_ok=True)
+        log = os.open(os.path.join(folder, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
         return None, Trainer(config).fit().stopped_by is not None
     except Exception as error:  # whatever breaks one run must not break the others
         traceback.print_exc()
         return " ".join(f"{type(error).__name__}: {error}".split()), False
+    finally:
+        sys.stdout.flush()  # before the next run takes the place of this one's log

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -99,12 +99,18 @@ def run_stages(
             say(f"stage {number} of {len(experiment.stages)}: {len(runs)} runs, {said}")
             report = _Report(len(missing), jobs, say)
             outcomes = workers.train(missing, report) if missing else []
+            if workers.stopped_by is None:
+                outcomes = [_stopped_alone(one) if one.stopped else one for one in outcomes]
             conclusion.failures += [outcome for outcome in outcomes if outcome.error is not None]
             conclusion.results.add(runs)
             if workers.stopped_by is not None:
                 conclusion.stopped_by = workers.stopped_by
                 break
     return conclusion
+
+
+def _stopped_alone(outcome: Outcome) -> Outcome:
+    return replace(outcome, error="a signal to its process stopped it; the next call goes on")
 
 
 def cores() -> int:

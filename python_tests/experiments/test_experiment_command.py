@@ -72,3 +72,5 @@ def test_failed_runs_give_exit_code_2(
     assert capsys.readouterr().out.count("\nFAILED lr") == 16
     assert main([*arguments, "--data.rot", "x"]) == 2
     assert "data.rot" in capsys.readouterr().err
+    assert main([*arguments, "--seeds", "0"]) == 2
+    assert "seeds, jobs: expected at least 1 each, got 0 and 1" in capsys.readouterr().err

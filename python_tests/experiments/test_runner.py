@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from written_runs import write_run
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.experiments import EXPERIMENTS
 from mtl_cuda.experiments.experiment import Experiment
+from mtl_cuda.experiments.lock import locked
 from mtl_cuda.experiments.plan import Run, Variant, configured
 from mtl_cuda.experiments.pool import Outcome, RunPool
 from mtl_cuda.experiments.results import read_record
@@ -128,6 +132,19 @@ def test_a_folder_takes_one_command_at_a_time(tiny: Tiny, tmp_path: Path) -> Non
     assert _run(tiny(), out, WritingPool())[0].exit_code == 0
 
 
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EIO])
+def test_a_drive_without_locks_is_used_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(error, "no lock")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    refused = pytest.raises(OSError, match="no lock")
+    with nullcontext() if error == errno.ENOLCK else refused, locked(tmp_path):
+        pass
+
+
 def test_a_failure_is_reported_and_tried_again(tiny: Tiny, tmp_path: Path) -> None:
     conclusion, said = _run(tiny(), tmp_path, WritingPool(["softmax-laplace"]), seeds=2)
     assert [outcome.run.seed for outcome in conclusion.failures] == [0, 1]
@@ -156,6 +173,20 @@ def test_a_stop_ends_the_experiment(tiny: Tiny, tmp_path: Path) -> None:
     conclusion, said = _run(tiny(), tmp_path, pool, name="table1")
     assert conclusion.exit_code == 143
     assert len([line for line in said if line.startswith("stage")]) == 1
+
+
+def test_a_run_that_was_stopped_alone_is_a_failure(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(runs: Sequence[Run], _: object) -> list[Outcome]:
+        return [Outcome(run, None, 1.0, stopped=run == runs[0]) for run in runs]
+
+    pool = WritingPool()
+    monkeypatch.setattr(pool, "train", train)
+    conclusion, _ = _run(tiny(), tmp_path, pool)
+    (failure,) = conclusion.failures
+    assert "a signal to its process stopped it" in str(failure.error)
+    assert conclusion.exit_code == 2
 
 
 def test_what_cannot_be_run_is_told_first(tiny: Tiny, tmp_path: Path) -> None:

@@ -55,19 +55,21 @@ def run_experiment(
 
 
 def _write(experiment: Experiment, conclusion: Conclusion, out: Path) -> None:
-    """The page, the table and the figure, and what was found on the terminal."""
+    """The table, the page and the figure, and what was found on the terminal."""
     summary = experiment.summarise(conclusion.results)
     stem = out / experiment.name
+    page = stem.with_suffix(".md")
+    # The numbers first: they are there even where the drawing fails.
+    write_bytes(stem.with_suffix(".csv"), summary.table.csv().encode())
+    write_bytes(page, _page(experiment, conclusion, summary, []).encode())
+    print("\n".join(["", *summary.findings, "", summary.table.markdown(), ""]))
+    print(f"written: {page.resolve()}")
     try:
         figures = save_figure(summary, stem)
     except ImportError as error:
         print(error)
-        figures = []
-    page = _page(experiment, conclusion, summary, figures)
-    write_bytes(stem.with_suffix(".csv"), summary.table.csv().encode())
-    write_bytes(stem.with_suffix(".md"), page.encode())
-    print("\n".join(["", *summary.findings, "", summary.table.markdown(), ""]))
-    print(f"written: {stem.with_suffix('.md').resolve()}")
+    else:
+        write_bytes(page, _page(experiment, conclusion, summary, figures).encode())
 
 
 def _page(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mtl_cuda.data.io import write_bytes
 from mtl_cuda.experiments.experiment import Summary
 from mtl_cuda.experiments.measures import Measure
 from mtl_cuda.experiments.results import Results
@@ -38,10 +40,11 @@ _STYLE: Any = {
 
 
 def save_figure(summary: Summary, stem: Path) -> list[Path]:
-    """Write STEM.svg and STEM.png.
+    """Write STEM.svg and STEM.png, each whole or not at all.
 
     Raises:
         ImportError: matplotlib is missing.
+        OSError: a file cannot be written.
     """
     try:
         import matplotlib
@@ -55,10 +58,13 @@ def save_figure(summary: Summary, stem: Path) -> list[Path]:
         figure = Figure(figsize=summary.figure_size, layout="constrained")
         FigureCanvasAgg(figure)
         summary.draw(figure)
-        paths = [stem.with_suffix(".svg"), stem.with_suffix(".png")]
-        figure.savefig(paths[0], metadata={"Date": None})
-        figure.savefig(paths[1], dpi=150)
-    return paths
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+        figure.savefig(png, format="png", dpi=150)
+    drawn = {stem.with_suffix(".svg"): svg, stem.with_suffix(".png"): png}
+    for path, content in drawn.items():
+        write_bytes(path, content.getvalue())
+    return list(drawn)
 
 
 def draw_rows(axes: Axes, rows: Sequence[str], samples: Sequence[Sample], title: str) -> None:

@@ -62,7 +62,7 @@ def read_record(run: Run) -> Record | None:
         ValueError: metrics.csv is none.
     """
     path = run.folder / METRICS
-    if not path.exists():
+    if not path.exists() or not path.read_bytes().endswith(b"\n"):  # the last row is cut off
         return None
     validation = read_metrics_csv(path, "val")
     if not validation or validation["step"][-1] != run.config.run.steps:
@@ -132,6 +132,14 @@ class Results:
             record = read_record(run)
             if record is not None:
                 self._records.setdefault(run.variant.name, {})[run.seed] = record
+
+    def of_first_seed(self) -> Results:
+        """The same variants with the runs of the first seed alone."""
+        first, seed = Results(self.config, self.out), self.config.run.seed
+        first.variants = self.variants
+        for name, records in self._records.items():
+            first._records[name] = {s: r for s, r in records.items() if s == seed}
+        return first
 
     def records(self, variant: str) -> list[Record]:
         """The finished runs of a variant by seed; an empty list where there is none."""

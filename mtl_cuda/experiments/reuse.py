@@ -44,6 +44,8 @@ def reuse_runs(runs: Sequence[Run], experiments: Sequence[Path]) -> list[Run]:
 def _find(run: Run, experiments: Sequence[Path]) -> Path | None:
     for experiment in experiments:
         for folder in sorted(experiment.glob(f"runs/*/seed{run.seed}")):
+            if not (folder / CONFIG).is_file():  # a run that broke before it began
+                continue
             there = replace(run.config.run, out=str(folder))
             candidate = replace(run, config=replace(run.config, run=there))
             if not differences(folder / CONFIG, run.config) and read_record(candidate) is not None:

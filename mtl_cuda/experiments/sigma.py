@@ -109,12 +109,13 @@ def summarise(results: Results) -> Summary:
 
 
 def _findings(results: Results, tasks: Sequence[str]) -> list[str]:
-    found, makes_it_so = [], []
+    found, makes_it_so, missing = [], [], False
     for multiplier in MULTIPLIERS:
         actual = multiplier * results.config.optim.log_variance_lr
         meetings = {task: meeting(results, multiplier, task) for task in tasks}
         said = listed([_in_words(task, its) for task, its in meetings.items()])
         found.append(f"With optim.log_variance_lr {actual:g}: {said}.")
+        missing |= any(math.isnan(its.apart) for its in meetings.values())
         if all(its.met for its in meetings.values()):
             makes_it_so.append(f"{actual:g}")
     starts = f"{min(STARTS):g} to {max(STARTS):g}"
@@ -124,6 +125,8 @@ def _findings(results: Results, tasks: Sequence[str]) -> list[str]:
             f"optim.log_variance_lr {listed(makes_it_so)} (optim.learning_rate "
             f"{results.config.optim.learning_rate:g}, {results.config.run.steps} steps)."
         )
+    elif missing:
+        first = f"Whether all tasks' σ meet from log σ² of {starts} is undecided: runs are missing."
     else:
         first = (
             f"From log σ² of {starts} the σ of all tasks meet with none of the multipliers in "

@@ -108,10 +108,14 @@ def _findings(results: Results, by: list[Measure], gains: dict[str, float]) -> l
     if not fixed:
         return ["No fixed weights have been trained yet."]
     best, worst = max(fixed, key=lambda n: fixed[n]), min(fixed, key=lambda n: fixed[n])
+    learned = "undecided, its runs are missing"
+    if not math.isnan(gains[_LEARNED]):
+        label = TASK_LABELS[by[0].task]
+        share = f"with a share of {learned_share(results):.2f} for {label}"
+        learned = f"{100 * gains[_LEARNED]:+.1f} %, {share}"
     found = [
         f"Over fixed weights the mean gain over single tasks goes from {100 * fixed[worst]:+.1f} % "
-        f"to {100 * fixed[best]:+.1f} %; learned σ: {100 * gains[_LEARNED]:+.1f} %, with a share "
-        f"of {learned_share(results):.2f} for {TASK_LABELS[by[0].task]}."
+        f"to {100 * fixed[best]:+.1f} %; learned σ: {learned}."
     ]
     text = "Performance depends on the weights (the best fixed ones against the worst)"
     found.append(finding(text, results, best, worst, by))

@@ -117,8 +117,9 @@ def _fixed_row(name: str, label: str, ratio: Sequence[int], losses: dict[str, fl
 
 def best_point(results: Results) -> str | None:
     """The point of the search with the greatest mean gain; None where one is missing."""
+    first = results.of_first_seed()  # as `final_losses`: more seeds must not choose another point
     gains = {
-        name: mean_gain(results, name, _ALONE, measures(results.config))
+        name: mean_gain(first, name, _ALONE, measures(results.config))
         for name in results.variants
         if name.startswith("search-")
     }

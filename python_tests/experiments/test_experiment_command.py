@@ -2,12 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
+from matplotlib.figure import Figure
+from written_runs import written_results
 
 from mtl_cuda.cli import experiment, main
+from mtl_cuda.commands import experiment as command
+from mtl_cuda.commands.experiment import run_experiment
 from mtl_cuda.engine.config import TrainConfig, to_yaml
 from mtl_cuda.experiments import EXPERIMENTS, sweep
+from mtl_cuda.experiments.runner import Conclusion
 
 Tiny = Callable[..., TrainConfig]
 
@@ -62,6 +68,27 @@ def test_an_experiment_ends_in_a_page_a_table_and_a_figure(
     assert (out / "sweep.png").stat().st_size > 10_000
     assert (out / "sweep.svg").exists()
     assert len(list((out / "runs").glob("share-*/seed0/last.pt"))) == 2
+
+
+def test_the_numbers_are_written_before_the_figure(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def savefig(_: Figure, file: IO[bytes], format: str, **__: object) -> None:
+        file.write(b"half a picture")
+        if format == "png":
+            raise OSError("no room")
+
+    config = tiny(eval_every=None)
+    results = written_results(config, tmp_path, {"softmax-gaussian": {"semantic/miou": [0.25]}})
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    monkeypatch.setattr(command, "run_stages", lambda *_, **__: Conclusion(results))
+    (tmp_path / "likelihoods.png").write_bytes(b"an older picture")
+    with pytest.raises(OSError, match="no room"):
+        run_experiment("likelihoods", config, tmp_path)
+    assert "25.0" in (tmp_path / "likelihoods.md").read_text()
+    assert "25" in (tmp_path / "likelihoods.csv").read_text()
+    assert (tmp_path / "likelihoods.png").read_bytes() == b"an older picture"
+    assert not (tmp_path / "likelihoods.svg").exists()
 
 
 def test_failed_runs_give_exit_code_2(

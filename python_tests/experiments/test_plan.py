@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from written_runs import written_results
 
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.experiments import EXPERIMENTS
 from mtl_cuda.experiments.plan import Variant, configured, plan_runs
 from mtl_cuda.experiments.results import Results
-from mtl_cuda.experiments.table1 import ratios
+from mtl_cuda.experiments.table1 import best_point, ratios
 
 Tiny = Callable[..., TrainConfig]
 
@@ -71,6 +72,18 @@ def test_table1_searches_ratios_of_two_sizes() -> None:
     assert (1, 1, 1) in found
     assert (9, 1, 9) in found
     assert (9, 3, 1) not in found
+
+
+def test_table1_chooses_by_the_first_seed_alone(tiny: Tiny, tmp_path: Path) -> None:
+    """Else a second seed would choose other weights for the runs that are there."""
+    finals = {
+        "single-semantic": {"semantic/miou": [0.3, 0.3]},
+        "single-instance": {"instance/mean_error": [5.0, 5.0]},
+        "single-depth": {"depth/mean_error": [1.0, 0.5]},
+        "search-1-1-3": {"depth/mean_error": [0.8, 0.8]},  # better by 20 %; worse than the mean
+        "search-1-3-1": {"instance/mean_error": [4.5, 4.5]},  # better by 10 %
+    }
+    assert best_point(written_results(tiny(), tmp_path, finals)) == "search-1-1-3"
 
 
 def test_sweep_takes_two_tasks(tiny: Tiny) -> None:

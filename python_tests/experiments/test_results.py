@@ -35,6 +35,8 @@ def test_only_a_run_that_reached_its_last_step_counts(tiny: Tiny, tmp_path: Path
     text = (run.folder / "metrics.csv").read_text()
     (run.folder / "metrics.csv").write_text(text.replace("8,val", "7,val"))
     assert read_record(run) is None
+    (run.folder / "metrics.csv").write_text(text[:-2])  # the last row is cut off: 0. for 0.2
+    assert read_record(run) is None
 
 
 def test_records_of_another_configuration_are_refused(tiny: Tiny, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_finished_runs_are_skipped(tiny: Tiny, tmp_path: Path) -> None:
 def test_runs_of_another_experiment_are_taken_over(tiny: Tiny, tmp_path: Path) -> None:
     table = tmp_path / "table1"
     _run(tiny(), table, WritingPool(), name="table1", seeds=2)
+    (table / "runs" / "broke-at-once" / "seed0").mkdir(parents=True)
     pool, config = WritingPool(), tiny(log_every=1)
     out = tmp_path / "likelihoods"
     conclusion, said = _run(config, out, pool, seeds=2, reuse=[table])

@@ -183,6 +183,35 @@ def test_sigma_says_which_multiplier_makes_them_meet(tiny: Tiny, tmp_path: Path)
     assert "does not hold here" in experiment.summarise(results).findings[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "lacks", "said"),
+    [
+        ("sweep", "learned", "learned σ: undecided, its runs are missing."),
+        ("sigma", "lr1-start0", "meet from log σ² of -2 to 5 is undecided: runs are missing"),
+    ],
+    ids=["sweep", "sigma"],
+)
+def test_missing_runs_leave_a_finding_open(
+    tiny: Tiny, tmp_path: Path, name: str, lacks: str, said: str
+) -> None:
+    experiment = EXPERIMENTS[name]
+    config = experiment.prepare(tiny())
+    results = Results(config, tmp_path)
+    for stage in experiment.stages:
+        runs = plan_runs(config, stage(config, results), 1, tmp_path)
+        for run in runs:
+            if run.variant.name != lacks:
+                sigma = float(run.variant.name[-1]) if name == "sigma" else 1.5  # they never meet
+                columns = {f"sigma/{task}": [sigma + 1] for task in run.config.loss.tasks}
+                metrics = {KEYS[task]: [0.5] for task in run.config.loss.tasks}
+                write_run(run, metrics, _columns(run) if name == "sweep" else columns)
+        results.add(runs)
+    summary = experiment.summarise(results)
+    assert said in summary.findings[0]
+    assert "nan" not in "\n".join([*summary.findings, summary.table.markdown()])
+    assert len(save_figure(summary, tmp_path / name)) == 2
+
+
 def test_comparisons_are_counted(tiny: Tiny, tmp_path: Path) -> None:
     def finals(run: Run) -> dict[str, float]:
         better = {"equal": 0.45, "dwa": 0.35}.get(run.variant.name, 0.4)

@@ -88,6 +88,8 @@ def build_tasks(config: LossConfig, info: DatasetInfo) -> dict[str, Task]:
 def build_criterion(config: LossConfig, info: DatasetInfo) -> MultiTaskLoss:
     """Make the weighed loss; "first_batch" starts at 0 until `start_log_variances` is called."""
     initial, weighting = config.initial_log_variance, config.weighting
+    if isinstance(initial, Mapping):  # may name tasks that are not trained, as likelihoods do
+        initial = {task: initial[task] for task in config.tasks if task in initial}
     return MultiTaskLoss(
         build_tasks(config, info),
         with_options(weighting, config.weighting_options)

@@ -150,12 +150,19 @@ def joined_ranks(device: str, seconds: float) -> Iterator[Ranks]:
         seconds: how long a process waits for another before it gives up.
 
     Raises:
-        ValueError: the device is none of these, or there are fewer GPUs than processes.
+        ValueError: the device is none of these, there are fewer GPUs than processes, or the
+            environment tells the number of processes alone, as some schedulers of jobs do.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield ALONE
         return
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise ValueError(
+            f"WORLD_SIZE is {count} in the environment, but {', '.join(missing)} not set: start "
+            "with torchrun, which sets all of them, or unset WORLD_SIZE to train in one process"
+        )
     local = int(os.environ.get("LOCAL_RANK", "0"))
     on_gpu = _on_gpu(device, local)
     if on_gpu:

@@ -21,6 +21,7 @@ from mtl_cuda.engine.optim import build_optimizer, scheduled_learning_rate, set_
 from mtl_cuda.engine.precision import Precision
 from mtl_cuda.models.batch_norm import synchronise_batch_norm
 from mtl_cuda.modules import MultiTaskLoss
+from mtl_cuda.tasks import LOG_VARIANCE_RANGE
 
 
 class Learner:
@@ -141,6 +142,9 @@ class Learner:
             nn.utils.clip_grad_norm_(self.module.parameters(), clip_norm)
         scaler.step(self.optimizer)
         scaler.update()
+        if self.criterion.log_variances is not None:
+            # Outside the range its gradient is 0: it would never come back.
+            self.criterion.log_variances.data.clamp_(*LOG_VARIANCE_RANGE)
         if self.average is not None:
             self.average.update_parameters(self.network)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from mtl_cuda.data.io import write_bytes
 from mtl_cuda.engine.budget import TimeBudget
 from mtl_cuda.engine.build import (
     build_criterion,
@@ -202,7 +203,7 @@ class Trainer:
         run = self.config.run
         if start is None or start.path.resolve().parent != self.out.resolve():
             self.folder.claim(run.overwrite or run.resume == "auto")
-        (self.out / "config.yaml").write_text(to_yaml(self.config))
+        write_bytes(self.out / "config.yaml", to_yaml(self.config).encode())
 
     def _open_log(self) -> RunLog:
         columns = csv_columns(self.criterion.tasks, self.baseline)

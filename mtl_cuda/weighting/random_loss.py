@@ -60,7 +60,7 @@ class RandomLoss(Weighting):
         """[count] float64 numbers of the standard normal distribution, for this draw."""
         place = self.draws * count + torch.arange(count, device=self.draws.device)
         bits = _mixed(_mixed(self.seed) + place)
-        uniform = (_shifted(bits, 12) + 0.5) / 2**52
+        uniform = (_shifted(bits, 12).double() + 0.5) / 2**52  # in float32 it may be 1
         return torch.special.ndtri(uniform)
 
     def extra_repr(self) -> str:

@@ -77,6 +77,7 @@ def test_unknown_argument_is_named() -> None:
         ("loss", "tasks", ()),
         ("loss", "tasks", ("normals",)),
         ("loss", "likelihoods", {"normals": "laplace"}),
+        ("loss", "initial_log_variance", {"normals": 0.0}),
         ("loss", "weighting", "uncertanty"),
         ("loss", "weighting_options", {"temperature": 1.0}),
         ("model", "output_scale", {"normals": 2.0}),

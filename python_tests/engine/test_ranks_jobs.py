@@ -46,6 +46,17 @@ def steps_of(folder: Path) -> int:
     return log.read_bytes().count(b"\n") - 1 if log.exists() else 0
 
 
+def test_a_number_of_processes_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        pytest.raises(ValueError, match=r"WORLD_SIZE is 2 .* RANK, .*: start with torchrun"),
+        joined_ranks("cpu", 5.0),
+    ):
+        pass
+
+
 def test_a_signal_to_all_processes(scenes: Path, tmp_path: Path) -> None:
     """As a scheduler sends it: saved by one process, and the same exit code from both."""
     file = written(scenes, tmp_path, deterministic=True)

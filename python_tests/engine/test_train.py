@@ -57,6 +57,18 @@ def test_three_steps_on_three_tasks(tiny: Make) -> None:
     }
 
 
+def test_the_configuration_is_written_whole(tiny: Make, tmp_path: Path) -> None:
+    """In place of an older one, not into its file, whose second name keeps what was there."""
+    config, kept = tiny(steps=1), tmp_path / "kept.yaml"
+    out = Path(config.run.out)
+    out.mkdir()
+    (out / "config.yaml").write_text("an older one")
+    kept.hardlink_to(out / "config.yaml")
+    Trainer(config)
+    assert kept.read_text() == "an older one"
+    assert "steps: 1" in (out / "config.yaml").read_text()
+
+
 def test_checkpoint_holds_the_run(tiny: Make) -> None:
     trainer = Trainer(tiny())
     result = trainer.fit()

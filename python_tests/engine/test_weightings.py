@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
-from mtl_cuda.engine.build import start_log_variances
+from mtl_cuda.data import CITYSCAPES_INFO
+from mtl_cuda.engine.build import build_criterion, start_log_variances
 from mtl_cuda.engine.checkpoint import load_checkpoint
-from mtl_cuda.engine.config import TrainConfig, parse_arguments
+from mtl_cuda.engine.config import LossConfig, TrainConfig, parse_arguments
 from mtl_cuda.engine.loading import training_batches
 from mtl_cuda.engine.train import Trainer
 from mtl_cuda.weighting import NAMES, DynamicWeightAverage, SoftOptimalUncertainty
@@ -70,6 +72,27 @@ def test_first_batch_under_revised_uncertainty(tiny: Make) -> None:
     gradient = trainer.criterion.log_variances.grad
     assert gradient is not None
     assert gradient.abs().max() < 1e-3
+
+
+def test_log_variances_come_back_from_beyond_their_range(tiny: Make) -> None:
+    config = tiny()
+    config.loss.initial_log_variance = -12.0
+    trainer = Trainer(config)
+    batch = next(training_batches(trainer.train_source, config.data, 0))
+    assert trainer.criterion.log_variances is not None
+    trainer.train_step(batch)
+    assert trainer.criterion.log_variances.tolist() == [-10.0] * 3
+    trainer.train_step(batch)
+    assert trainer.criterion.log_variances.min() > -10
+
+
+def test_starts_of_more_tasks_than_are_trained() -> None:
+    config = LossConfig(tasks=("depth",), initial_log_variance={"semantic": 1.0, "depth": -2.0})
+    criterion = build_criterion(config, CITYSCAPES_INFO)
+    assert criterion.log_variances is not None
+    assert criterion.log_variances.tolist() == [-2.0]
+    with pytest.raises(ValueError, match=r"initial_log_variance: .*'instance'"):
+        build_criterion(replace(config, tasks=("instance",)), CITYSCAPES_INFO)
 
 
 def test_arguments() -> None:

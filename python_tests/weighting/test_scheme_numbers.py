@@ -21,6 +21,7 @@ from mtl_cuda.weighting import (
     SoftOptimalUncertainty,
     Weighed,
     Weighting,
+    random_loss,
 )
 from mtl_cuda.weighting.revised_uncertainty import optimal_log_variance
 
@@ -145,6 +146,15 @@ def test_random_loss() -> None:
         powers = [math.exp(z) for z in normal]
         assert result.weights.tolist() == pytest.approx([p / sum(powers) for p in powers])
         assert slopes(result, given) == pytest.approx(result.weights.tolist())
+
+
+def test_random_loss_of_any_bits_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All ones once gave a uniform number of 1, whose normal one is infinite."""
+    for bits in (-1, 0):
+        monkeypatch.setattr(random_loss, "_mixed", lambda place, bits=bits: 0 * place + bits)
+        normal = started(RandomLoss(), 3)._normal(3)
+        assert normal.dtype == torch.float64
+        assert normal.abs().max() < 9
 
 
 def test_random_losses_are_normal_before_the_softmax() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mtl_cuda.engine.config.sections import (
@@ -108,7 +108,10 @@ def _check_tasks(config: Sections) -> None:
     for key, mapping in (
         ("model.output_scale", config.model.output_scale),
         ("loss.likelihoods", config.loss.likelihoods),
+        ("loss.initial_log_variance", config.loss.initial_log_variance),
     ):
+        if not isinstance(mapping, Mapping):
+            continue
         unknown = sorted(set(mapping) - set(TASKS))
         if unknown:
             raise ValueError(f"{key}: expected tasks ({', '.join(TASKS)}), got {unknown}")

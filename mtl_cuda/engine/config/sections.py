@@ -107,10 +107,11 @@ class LossConfig:
             mean), "gradnorm"; see `mtl_cuda.weighting`.
         weighting_options: of the scheme: "temperature" of uw_so (1) and dwa (2), "alpha" of
             gradnorm (1.5), "seed" of rlw (from run.seed).
-        initial_log_variance: where every learned log sigma^2 starts: a number, numbers by task, or
-            "first_batch": at the optimum for the first batch's losses. Raw losses differ by orders
-            of magnitude (offsets tens, inverse depths hundredths), and starting at one common
-            number lets the largest task drown the others for the first hundreds of steps.
+        initial_log_variance: where every learned log sigma^2 starts: a number, numbers by task
+            (of all that are trained, perhaps of others too), or "first_batch": at the optimum for
+            the first batch's losses. Raw losses differ by orders of magnitude (offsets tens,
+            inverse depths hundredths), and starting at one common number lets the largest task
+            drown the others for the first hundreds of steps.
         likelihoods: by task, "softmax" or "scaled_softmax" (semantic), "gaussian" or "laplace"
             (instance, depth); tasks left out have the first of the two.
         class_weights: one number per class for the cross-entropy; null weighs all alike.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -27,10 +29,23 @@ def map_jobs(
     if workers <= 1:
         yield from map(function, jobs)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_the_parent)
     try:
         chunk = min(max(len(jobs) // (8 * workers), 1), _LARGEST_CHUNK)
         yield from pool.map(function, jobs, chunksize=chunk)
     finally:
         # After an error or Ctrl-C, what has not begun is dropped.
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_the_parent() -> None:
+    """A process whose parent is killed would wait for jobs for ever."""
+    threading.Thread(target=_wait_for_its_end, daemon=True).start()
+
+
+def _wait_for_its_end() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

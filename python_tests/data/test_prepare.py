@@ -163,6 +163,14 @@ def test_sizes_of_the_source_are_checked(scenes: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "small").exists()
 
 
+def test_files_beside_the_folders_are_no_splits(tmp_path: Path) -> None:
+    for folder in ("images", "images/train", "images/val"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "images" / "list.txt").touch()
+    assert prepare_module._folders(tmp_path / "images") == ["train", "val"]
+    assert prepare_module._folders(tmp_path / "nowhere") == []
+
+
 def test_bad_arguments(scenes: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="size"):
         prepare_dataset(scenes, tmp_path / "small", (0, 32))

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -99,8 +100,16 @@ def evaluate_disparities(
     }
     _print_results(results, by_level, truth, len(pairs))
     if table is not None:
-        content = {**results, "by_confidence": by_level}
+        content = _without_nan({**results, "by_confidence": by_level})
         write_bytes(table, json.dumps(content, indent=2).encode() + b"\n")
+
+
+def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
+    """For a JSON file, which knows no NaN."""
+    return {
+        key: _without_nan(value) if isinstance(value, dict) else None if value != value else value
+        for key, value in content.items()
+    }
 
 
 def _truth_of(pair: StereoPair, truth: Path, count: int) -> Path | None:

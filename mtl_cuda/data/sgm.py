@@ -191,7 +191,11 @@ def _match(
     """Fixed-point disparities [H, W]; what has its match beyond the left edge is extrapolated."""
     cv2, pad = require_cv2(), matcher.getNumDisparities()
     views = (cv2.copyMakeBorder(v, 0, 0, pad, 0, cv2.BORDER_REPLICATE) for v in (left, right))
-    fixed = matcher.compute(*views)[:, pad:]
+    try:
+        fixed = matcher.compute(*views)[:, pad:]
+    except cv2.error as error:  # memory, or a view narrower than half a block
+        reason = " ".join(str(error).split())
+        raise ValueError(f"views of {left.shape} cannot be matched: {reason}") from error
     return np.where(fixed < 0, np.int16(_INVALID), fixed)
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mtl_cuda.cli import main
+from mtl_cuda.commands.disparity import evaluate_disparities
 from mtl_cuda.data import read_image, write_png
+from mtl_cuda.data.formats import encode_disparity
+from mtl_cuda.data.stereo.pairs import StereoPair
+from mtl_cuda.data.stereo.write import disparity_path
 from mtl_cuda.data.synth import write_dataset
 
 
@@ -37,6 +42,16 @@ def test_a_tree_is_matched_measured_and_left_alone_afterwards(
     assert len(list((tree / "disparity_sgm").rglob("*_confidence.png"))) == 2
     assert main(arguments) == 0
     assert "2 were there already" in capsys.readouterr().out
+
+
+def test_what_could_not_be_measured_is_null(tmp_path: Path) -> None:
+    nothing, table = np.full((4, 6), np.nan, np.float32), tmp_path / "numbers.json"
+    write_png(disparity_path(tmp_path, "a"), encode_disparity(nothing))
+    np.save(tmp_path / "truth.npy", nothing + 1)
+    pair = StereoPair("a", tmp_path, tmp_path)
+    evaluate_disparities([pair], tmp_path, tmp_path / "truth.npy", None, table)
+    assert "NaN" not in table.read_text()
+    assert json.loads(table.read_text())["mae"] is None
 
 
 def test_two_pictures_with_a_camera(tree: Path, tmp_path: Path) -> None:

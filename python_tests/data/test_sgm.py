@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from mtl_cuda.data import sgm
-from mtl_cuda.data.io import read_image, read_png
+from mtl_cuda.data.io import read_image, read_png, require_cv2
 from mtl_cuda.data.labels import CITYSCAPES_INFO
 from mtl_cuda.data.sgm import Confidence, SgmSettings, match, semi_global_matching
 from mtl_cuda.data.synth import generate_scene
@@ -159,6 +159,21 @@ def test_bad_views_are_named() -> None:
         semi_global_matching(left, right[:, :-1], 16)
     with pytest.raises(ValueError, match="left must be"):
         semi_global_matching(left[..., :2], right, 16)
+
+
+def test_what_opencv_cannot_do_is_an_error_of_these_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2 = require_cv2()
+
+    class Matcher:
+        def getNumDisparities(self) -> int:
+            return 16
+
+        def compute(self, *_: object) -> None:
+            raise cv2.error("Insufficient memory:\nfailed to allocate 9999 bytes")
+
+    monkeypatch.setattr(cv2, "StereoSGBM_create", lambda **_: Matcher())
+    with pytest.raises(ValueError, match=r"cannot be matched: .*memory: failed"):
+        semi_global_matching(*_shifted(5), 16)
 
 
 def test_generated_scenes_can_be_matched() -> None:

@@ -145,6 +145,15 @@ def test_other_options_and_other_sources_are_not_mixed(tmp_path: Path) -> None:
         write(tmp_path)
 
 
+def test_a_folder_without_disparities_takes_other_options(tmp_path: Path) -> None:
+    pair = find_pairs(*(folders(tmp_path, ("a",)) / side for side in ("left", "right")))
+    whole = pair[0].right.read_bytes()
+    pair[0].right.write_bytes(whole[:40])
+    assert write(tmp_path)[0].error
+    pair[0].right.write_bytes(whole)
+    assert write(tmp_path, options=StereoOptions(SgmSettings(48)))[0].error is None
+
+
 def test_a_pair_that_does_not_match_leaves_the_others(tmp_path: Path) -> None:
     folders(tmp_path, ("a", "b", "c"))
     write_png(tmp_path / "right" / "a.png", shifted(9, (48, 150))[0])
@@ -263,6 +272,11 @@ def test_truth_in_every_format(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", array(1), array(2))
     with pytest.raises(ValueError, match="expected one array"):
         read_truth(tmp_path / "two.npz")
+    whole = (tmp_path / "a.npz").read_bytes()
+    for name, damaged in (("cut", whole[:99]), ("flipped", whole[:160] + b"!" + whole[161:])):
+        (tmp_path / f"{name}.npz").write_bytes(damaged)
+        with pytest.raises(ValueError, match=rf"{name}\.npz: "):
+            read_truth(tmp_path / f"{name}.npz")
     np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2), np.float32))
     with pytest.raises(ValueError, match=r"expected numbers \[H, W\]"):
         read_truth(tmp_path / "cube.npy")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +112,7 @@ def _read_numpy(path: Path) -> npt.NDArray[np.float32]:
                 content = content[content.files[0]]
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: {error}") from error
     if content.ndim != 2 or content.dtype.kind not in "fiu":
         raise ValueError(f"{path}: expected numbers [H, W], got {content.dtype} {content.shape}")

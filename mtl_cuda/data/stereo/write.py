@@ -105,7 +105,7 @@ def _claim(out: Path, pairs: Sequence[StereoPair], options: StereoOptions, overw
         raise ValueError(
             f"{out} holds disparities of another source (no {SETTINGS}); choose another folder"
         )
-    if noted is not None and noted != wanted and (not overwrite or there - ours):
+    if there and noted is not None and noted != wanted and (not overwrite or there - ours):
         mend = "them with --overwrite" if not there - ours else "all of them at once"
         raise ValueError(
             f"{out} holds disparities made with other options ({_difference(noted, wanted)}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ def run_prediction(
 
     Raises:
         FileNotFoundError: the model or an input is missing.
-        ValueError: the model makes no such results; or an input is damaged: all others are
-            predicted first.
+        ValueError: the model makes no such results; or an input is damaged or cannot be read: all
+            others are predicted first.
     """
     model = load_model(path, device, instances=instances)
     _check_outputs(model, write or ())
@@ -119,7 +120,7 @@ class _Job:
             try:
                 with self.timer.stage("read"):
                     image = read_image(path)
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 self.failures.append(str(error))
             else:
                 yield path.stem, image
@@ -151,12 +152,19 @@ def _check_outputs(model: SceneModel, write: Sequence[str]) -> None:
 def _warm_up(
     model: SceneModel, images: Sequence[Path], videos: Sequence[Path], options: PredictOptions
 ) -> None:
-    """Predict a first batch, whose time is that of first calls."""
-    if images:
-        picture = read_image(images[0])
-    else:
-        with VideoReader(videos[0]) as reader:
-            picture = next(iter(reader))
-    batch = [("warm-up", picture)] * options.batch
-    for _ in model.stream(batch, options):
-        pass
+    """Predict a first batch, whose time is that of first calls; none where nothing can be read."""
+    picture = _first_picture(images, videos)
+    if picture is not None:
+        for _ in model.stream([("warm-up", picture)] * options.batch, options):
+            pass
+
+
+def _first_picture(images: Sequence[Path], videos: Sequence[Path]) -> Picture | None:
+    """Of the inputs that can be read; the others are told of later."""
+    for path in images:
+        with suppress(OSError, ValueError):
+            return read_image(path)
+    for path in videos:
+        with suppress(OSError, ValueError), VideoReader(path) as reader:
+            return next(iter(reader))
+    return None

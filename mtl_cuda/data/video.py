@@ -109,6 +109,7 @@ class VideoWriter:
 
     Raises:
         ValueError: another ending.
+        OSError: at the end, where frames are missing in the file; it is removed.
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: float) -> None:
@@ -118,6 +119,7 @@ class VideoWriter:
         self._rate = rate
         self._writer: Any = None
         self._size: tuple[int, ...] = ()
+        self._frames = 0
         # OpenCV takes the format from the ending.
         self._temporary = self.path.with_name(f".{self.path.stem}.{uuid.uuid4().hex}.tmp.mp4")
 
@@ -134,9 +136,22 @@ class VideoWriter:
             if self._writer is not None:
                 self._writer.release()
                 if kind is None:
+                    self._check_whole()
                     os.replace(self._temporary, self.path)
         finally:
             self._temporary.unlink(missing_ok=True)
+
+    def _check_whole(self) -> None:
+        """OpenCV tells of no failed write, such as those on a full disk."""
+        cv2 = require_cv2()
+        capture = cv2.VideoCapture(str(self._temporary))
+        found = round(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        if found < self._frames:
+            raise OSError(
+                f"{self.path}: the video could not be written: {found} of {self._frames} frames "
+                "are in the file; is the disk full?"
+            )
 
     def write(self, frame: npt.NDArray[np.uint8]) -> None:
         """Append a frame, uint8 [H, W, 3] RGB.
@@ -156,3 +171,4 @@ class VideoWriter:
         if frame.shape != self._size:
             raise ValueError(f"{self.path}: expected a frame {self._size}, got {frame.shape}")
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        self._frames += 1

@@ -12,7 +12,8 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpe
 def find_inputs(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Images and videos: the given files, and those right inside the given folders, sorted.
 
-    A file is a video by the ending of its name, and else an image.
+    A file is a video by the ending of its name, and else an image. Hidden files in a folder are
+    left out.
 
     Raises:
         FileNotFoundError: a path is missing, or a folder has neither images nor videos.
@@ -24,7 +25,8 @@ def find_inputs(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
             raise FileNotFoundError(f"{path}: no such file or folder")
         if path.is_dir():
             endings = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in endings)
+            shown = (p for p in path.iterdir() if not p.name.startswith(".") and not p.is_dir())
+            inside = sorted(p for p in shown if p.suffix.lower() in endings)
             if not inside:
                 raise FileNotFoundError(f"{path}: no {', '.join(endings)} in this folder")
             found += inside

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mtl_cuda.data import Scene, normalise, resize
+from mtl_cuda.data import normalise
+from mtl_cuda.data.transforms import resize_image
 from mtl_cuda.inference.options import PRECISIONS, PredictOptions, Size
 from mtl_cuda.inference.windows import blend_windows, upsampled
 
@@ -120,7 +121,7 @@ def unit_ratio(
 
 
 def _as_seen(image: Picture, size: Size) -> Tensor:
-    return normalise(resize(Scene.from_parts(image, "image"), size, depth_unit=None).image)
+    return normalise(image if image.shape[:2] == size else resize_image(image, size))
 
 
 def _scaled(size: Size, scale: float) -> Size:

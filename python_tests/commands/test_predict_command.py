@@ -70,6 +70,20 @@ def test_a_damaged_image_is_told_after_the_others(
     assert "p0.png" in error
 
 
+def test_an_unreadable_image_is_told_after_the_others(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one is where the benchmark would take its first batch from."""
+    pictures(tmp_path / "in", 2)
+    (tmp_path / "in" / "p0.png").unlink()
+    (tmp_path / "in" / "p0.png").symlink_to(tmp_path / "nowhere.png")
+    given = ["--out", str(tmp_path / "out"), "--write", "classes", "--benchmark"]
+    assert main(["predict", str(model), str(tmp_path / "in"), *given]) == 2
+    assert names(tmp_path / "out") == ["p1_classes.png"]
+    assert "1 of 2 inputs" in (error := capsys.readouterr().err)
+    assert "p0.png" in error
+
+
 def test_what_a_model_does_not_predict_is_refused(
     tiny: Callable[..., TrainConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

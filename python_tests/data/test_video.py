@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,25 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
         interrupted()
     with VideoWriter(tmp_path / "b.mp4", 10):
         pass  # no frames
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_without_room_is_an_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write() -> None:
+        with VideoWriter(tmp_path / "a.mp4", 25) as video:
+            for _ in range(40):
+                video.write(noise)
+                noise[:] = noise[::-1, ::-1]
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match=r"a\.mp4: .* of 40 frames are in the file"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from mtl_cuda.data import Scene, normalise, resize, transforms
 from mtl_cuda.inference.options import PredictOptions
 from mtl_cuda.inference.passes import forward, predict_looks, prepare, upsampled
 from mtl_cuda.inference.windows import blend_windows, tent, window_starts
@@ -162,3 +163,13 @@ def test_half_precision_is_near_and_comes_back_in_float32(precision: str) -> Non
 def test_impossible_options_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: "):
         replace(PredictOptions(), **wrong)
+
+
+@pytest.mark.parametrize("size", [SIZE, (12, 60), (48, 80)])
+def test_a_picture_is_prepared_as_scenes_are(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene.from_parts(picture(), "picture")
+    expected = normalise(resize(scene, size, depth_unit=None).image)
+    monkeypatch.setattr(transforms, "resize_map", None)  # it has no maps to resize
+    assert torch.equal(prepare([picture()], size, [1.0], CPU)[1.0][0], expected)

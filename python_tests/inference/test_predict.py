@@ -108,6 +108,8 @@ def test_images_of_files_and_folders(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("b.png", "a.JPG", "notes.txt", "z.MP4"):
         (folder / name).touch()
+    (folder / "._b.png").touch()  # as macOS leaves them on other drives
+    (folder / "folder.png").mkdir()
     single = tmp_path / "c.png"
     write_png(single, np.zeros((2, 2), np.uint8))
     images, videos = find_inputs([folder, single])

@@ -166,5 +166,5 @@ def _first_picture(images: Sequence[Path], videos: Sequence[Path]) -> Picture | 
             return read_image(path)
     for path in videos:
         with suppress(OSError, ValueError), VideoReader(path) as reader:
-            return next(iter(reader))
+            return next(iter(reader), None)
     return None

@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mtl_cuda.data.io import write_bytes
 from mtl_cuda.experiments.experiment import Summary
@@ -37,6 +37,7 @@ _STYLE: Any = {
     "legend.fontsize": 8,
     "svg.hashsalt": "mtl_cuda",  # the same drawing, the same bytes
 }
+_FAR_APART = 2.0
 
 
 def save_figure(summary: Summary, stem: Path) -> list[Path]:
@@ -67,9 +68,16 @@ def save_figure(summary: Summary, stem: Path) -> list[Path]:
     return list(drawn)
 
 
-def draw_rows(axes: Axes, rows: Sequence[str], samples: Sequence[Sample], title: str) -> None:
-    """One row per name from top to bottom: each seed as a dot, mean and spread as a bar."""
-    axes.set_title(title)
+def draw_rows(axes: Axes, rows: Sequence[str], samples: Sequence[Sample], measure: Measure) -> None:
+    """One row per name from top to bottom: each seed as a dot, mean and spread as a bar.
+
+    Where an error is many times another, such as that of a run that diverged, the axis is
+    logarithmic: the others could not be told apart.
+    """
+    axes.set_title(measure.title)
+    means = [sample.mean for sample in samples if sample]
+    if means and not measure.higher_is_better and max(means) > _FAR_APART * min(means):
+        _log_axis(axes, "x")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(axis="y", visible=False)
@@ -90,7 +98,7 @@ def draw_result_rows(
     panels = list(figure.subplots(1, len(by), sharey=True, squeeze=False)[0])
     for axes, measure in zip(panels, by):
         samples = [measure.sample(results, name) for name in variants]
-        draw_rows(axes, labels, samples, measure.title)
+        draw_rows(axes, labels, samples, measure)
     return panels
 
 
@@ -103,7 +111,7 @@ def draw_curves(
     """
     axes.set_title(f"{measure.title}, over training steps")
     if not measure.higher_is_better:
-        _log_axis(axes)
+        _log_axis(axes, "y")
     for colour, (name, label) in zip(COLOURS, variants.items()):
         steps, values = results.curve(name, measure.key)
         if steps:
@@ -113,11 +121,12 @@ def draw_curves(
         axes.legend()
 
 
-def _log_axis(axes: Axes) -> None:
+def _log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
     """Logarithmic values with several ticks to a decade, written as plain numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -205,7 +205,7 @@ def _draw(figure: Figure, results: Results, names: list[str], by: list[Measure])
     for column, measure in enumerate(by):
         samples = [measure.sample(results, name) for name in names]
         shown = labels if column == 0 else [""] * len(names)
-        draw_rows(panels[0][column], shown, samples, measure.title)
+        draw_rows(panels[0][column], shown, samples, measure)
         curves = {
             _ALONE[measure.task]: "alone",
             _PLAIN[measure.task]: "alone, weight 1",

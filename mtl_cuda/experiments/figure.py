@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,15 +69,9 @@ def save_figure(summary: Summary, stem: Path) -> list[Path]:
 
 
 def draw_rows(axes: Axes, rows: Sequence[str], samples: Sequence[Sample], measure: Measure) -> None:
-    """One row per name from top to bottom: each seed as a dot, mean and spread as a bar.
-
-    Where an error is many times another, such as that of a run that diverged, the axis is
-    logarithmic: the others could not be told apart.
-    """
+    """One row per name from top to bottom: each seed as a dot, mean and spread as a bar."""
     axes.set_title(measure.title)
-    means = [sample.mean for sample in samples if sample]
-    if means and not measure.higher_is_better and max(means) > _FAR_APART * min(means):
-        _log_axis(axes, "x")
+    scale_axis(axes, "x", samples, measure)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(axis="y", visible=False)
@@ -119,6 +113,18 @@ def draw_curves(
             axes.plot(steps, shown, "-o", ms=2.5, lw=1.3, color=colour, label=label)
     if axes.lines:
         axes.legend()
+
+
+def scale_axis(
+    axes: Axes, which: Literal["x", "y"], samples: Iterable[Sample], measure: Measure
+) -> None:
+    """Make the axis logarithmic where an error is many times another.
+
+    Beside a run that diverged the others could not be told apart.
+    """
+    means = [sample.mean for sample in samples if sample]
+    if means and not measure.higher_is_better and max(means) > _FAR_APART * min(means):
+        _log_axis(axes, which)
 
 
 def _log_axis(axes: Axes, which: Literal["x", "y"]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.experiments.comparison import NOTE, gain_column, result_columns
 from mtl_cuda.experiments.experiment import Experiment, Summary
-from mtl_cuda.experiments.figure import COLOURS, INK
+from mtl_cuda.experiments.figure import COLOURS, INK, scale_axis
 from mtl_cuda.experiments.findings import finding
 from mtl_cuda.experiments.measures import TASK_LABELS, Measure, mean_gain, measures
 from mtl_cuda.experiments.plan import Variant
@@ -132,6 +132,7 @@ def _draw(figure: Figure, results: Results, by: list[Measure]) -> None:
     for axes, measure, colour in zip(panels, by, COLOURS):
         found = [(share, measure.sample(results, name)) for share, name in points]
         found = [(share, sample) for share, sample in found if sample]
+        scale_axis(axes, "y", (sample for _, sample in found), measure)
         axes.errorbar(
             [share for share, _ in found],
             [sample.mean for _, sample in found],

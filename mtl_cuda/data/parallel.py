@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,7 +31,7 @@ def map_jobs(
         yield from map(function, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_the_parent)
+    pool = ProcessPoolExecutor(workers, context, initializer=end_with_the_parent)
     try:
         chunk = min(max(len(jobs) // (8 * workers), 1), _LARGEST_CHUNK)
         yield from pool.map(function, jobs, chunksize=chunk)
@@ -39,13 +40,16 @@ def map_jobs(
         pool.shutdown(cancel_futures=True)
 
 
-def _end_with_the_parent() -> None:
-    """A process whose parent is killed would wait for jobs for ever."""
-    threading.Thread(target=_wait_for_its_end, daemon=True).start()
+def end_with_the_parent() -> None:
+    """Let this process get SIGTERM where its parent was killed, and could not end it itself.
+
+    It would wait for jobs for ever.
+    """
+    threading.Thread(target=_wait_for_the_parent, daemon=True).start()
 
 
-def _wait_for_its_end() -> None:
+def _wait_for_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
 
+from mtl_cuda.data.parallel import end_with_the_parent
 from mtl_cuda.engine.config import TrainConfig
 from mtl_cuda.engine.signals import StopRequest
 from mtl_cuda.experiments.plan import Run
@@ -199,7 +200,7 @@ def _serve(connection: Connection, threads: int) -> None:
 
     if hasattr(os, "setsid"):
         os.setsid()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    end_with_the_parent()  # which lets the run in progress write a checkpoint
     torch.set_num_threads(threads)
     while True:
         try:
@@ -209,14 +210,6 @@ def _serve(connection: Connection, threads: int) -> None:
         outcome = train_run(config)
         with suppress(OSError):
             connection.send(outcome)
-
-
-def _end_with_the_parent() -> None:
-    """Stop with a checkpoint where the parent was killed, and could not ask for it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def train_run(config: TrainConfig) -> tuple[str | None, bool]:

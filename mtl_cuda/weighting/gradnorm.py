@@ -58,12 +58,16 @@ class GradNorm(Weighting):
         weights = len(raw.losses) * torch.softmax(self.scores, dim=0)
         total, constant = weighed_sum(weights, raw.losses)
         if self.learning:
-            imbalance = self._imbalance(weights, raw)
+            imbalance = self._imbalance(raw)
             total = total + (imbalance - imbalance.detach())
         return Weighed(total, constant)
 
-    def _imbalance(self, weights: Tensor, raw: RawLosses) -> Tensor:
-        """The sum that the weights minimise, in units of mean(G)."""
+    def _imbalance(self, raw: RawLosses) -> Tensor:
+        """The sum that the weights minimise, in units of mean(G).
+
+        G / mean(G) from logarithms: a weight may be too small for a float, and still has to find
+        its way back.
+        """
         present, losses = raw.present, raw.losses.detach()
         is_first = self.first_losses.isnan() & present & losses.isfinite()
         first = torch.where(is_first, losses, self.first_losses)
@@ -72,9 +76,11 @@ class GradNorm(Weighting):
         tiny = torch.finfo(losses.dtype).tiny
         rates = torch.where(present, losses / first, 0.0)
         relative = rates / (rates.sum() / count).clamp(min=tiny)
-        norms = torch.where(present, weights * _gradient_norms(raw), 0.0)
-        mean = (norms.detach().sum() / count).clamp(min=tiny)
-        differences = (norms / mean - relative**self.alpha).abs()
+        pulls = torch.log_softmax(self.scores, dim=0) + _gradient_norms(raw).log()
+        pulls = torch.where(present, pulls, -torch.inf)  # ln G, less a constant
+        mean = torch.logsumexp(pulls.detach(), dim=0) - count.log()
+        mean = mean.clamp(min=torch.finfo(mean.dtype).min)  # where no task has a gradient
+        differences = ((pulls - mean).exp() - relative**self.alpha).abs()
         return torch.where(present, differences, 0.0).sum()
 
     def extra_repr(self) -> str:

@@ -231,6 +231,30 @@ def test_gradnorm_evens_the_gradients_out() -> None:
     assert result.weights.sum().item() == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize("gap", [1.0, 60.0, 95.0, 200.0])
+def test_gradnorm_finds_back_from_weights_too_small_for_a_float(gap: float) -> None:
+    scheme = started(GradNorm(), 2)
+    scheme(linear([1.0, 1.0], torch.ones(2, requires_grad=True)))
+    with torch.no_grad():
+        scheme.get_parameter("scores").copy_(torch.tensor([gap, 0.0]))
+    given = linear([0.0, 1.0], torch.ones(2, requires_grad=True))  # all weight on a dead task
+    scheme(given._replace(losses=given.losses + torch.tensor([7.0, 0.0]))).total.backward()
+    gradient = scheme.get_parameter("scores").grad
+    assert gradient is not None
+    share = 1 / (1 + math.exp(-gap))  # of the first: G is 0 and 2 times its mean
+    # rel: neighbouring float32 numbers near ln G = -200 are 1.5e-5 apart.
+    assert gradient.tolist() == pytest.approx([-2 * share, 2 * share], rel=1e-4)
+
+
+def test_gradnorm_without_any_gradient() -> None:
+    scheme = started(GradNorm(), 2)
+    given = linear([0.0, 0.0], torch.ones(2, requires_grad=True))
+    scheme(given._replace(losses=given.losses + 7.0)).total.backward()
+    gradient = scheme.get_parameter("scores").grad
+    assert gradient is not None
+    assert gradient.tolist() == [0.0, 0.0]
+
+
 def test_gradnorm_waits_for_the_first_loss_of_a_task() -> None:
     scheme = started(GradNorm(), 2)
     shared = torch.tensor([1.0, 1.0], dtype=torch.float64, requires_grad=True)
